@@ -1,0 +1,112 @@
+"""Tensors from nothing: zeros, ones, full, arange, linspace, eye, and random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ArgumentError, DtypeError
+from minigrad.random import generator, next_draw
+from minigrad.spec import FLOATING, as_dtype, as_integer, as_shape, float32, int64
+from minigrad.tensor import Array, Tensor, asarray
+
+Lengths = int | Sequence[int]
+
+
+def _finish(array: Array, requires_grad: bool) -> Tensor:
+    tensor = asarray(array)
+    if requires_grad:
+        tensor.requires_grad = True
+    return tensor
+
+
+def zeros(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros."""
+    return _finish(np.zeros(as_shape("zeros", shape), as_dtype(dtype)), requires_grad)
+
+
+def ones(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones."""
+    return _finish(np.ones(as_shape("ones", shape), as_dtype(dtype)), requires_grad)
+
+
+def full(
+    shape: Lengths, fill_value: float, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of one value; its dtype is that of the value unless given."""
+    chosen = asarray(fill_value).dtype if dtype is None else as_dtype(dtype)
+    return _finish(np.full(as_shape("full", shape), fill_value, chosen), requires_grad)
+
+
+def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of the shape and, unless given, the dtype of x."""
+    return zeros(x.shape, x.dtype if dtype is None else dtype, requires_grad)
+
+
+def ones_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of the shape and, unless given, the dtype of x."""
+    return ones(x.shape, x.dtype if dtype is None else dtype, requires_grad)
+
+
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """start, start + step, ... below stop; with one argument from 0. int64 if all are integers."""
+    if step == 0:
+        raise ArgumentError("arange: step must not be 0")
+    first, last = (0, start) if stop is None else (start, stop)
+    whole = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
+    chosen = as_dtype(dtype) if dtype is not None else (int64 if whole else float32)
+    return _finish(np.arange(first, last, step).astype(chosen), requires_grad)
+
+
+def linspace(
+    start: float,
+    stop: float,
+    num: int,
+    dtype: Any = float32,
+    endpoint: bool = True,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`num` values at equal distances from start to stop."""
+    count = as_integer("linspace", "num", num)
+    if count < 0:
+        raise ArgumentError(f"linspace: num must not be negative, got {count}")
+    return _finish(
+        np.linspace(start, stop, count, endpoint=endpoint).astype(as_dtype(dtype)), requires_grad
+    )
+
+
+def eye(
+    n_rows: int, n_cols: int | None = None, dtype: Any = float32, requires_grad: bool = False
+) -> Tensor:
+    """Ones on the diagonal, zeros elsewhere."""
+    rows, columns = as_shape("eye", (n_rows, n_rows if n_cols is None else n_cols))
+    return _finish(np.eye(rows, columns, dtype=as_dtype(dtype)), requires_grad)
+
+
+def _floating(op: str, dtype: Any) -> np.dtype[Any]:
+    chosen = as_dtype(dtype)
+    if chosen not in FLOATING:
+        raise DtypeError(f"{op}: dtype takes float32 or float64, got {chosen}")
+    return chosen
+
+
+def rand(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
+    """Independent numbers uniform on [0, 1)."""
+    chosen = _floating("rand", dtype)
+    values = generator(next_draw()).random(as_shape("rand", shape), dtype=chosen.type)
+    return _finish(values, requires_grad)
+
+
+def randn(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
+    """Independent numbers from the normal distribution of mean 0 and variance 1."""
+    chosen = _floating("randn", dtype)
+    values = generator(next_draw()).standard_normal(as_shape("randn", shape), dtype=chosen.type)
+    return _finish(values, requires_grad)

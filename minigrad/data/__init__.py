@@ -1,0 +1,27 @@
+"""Data to train on, as NumPy arrays: data sets, the readers of their files, and the loader.
+
+    train = DataLoader(digits("train"), batch_size=64, shuffle=True, seed=0)
+    for images, labels in train:  # float32 (64, 1, 32, 32), int64 (64,)
+
+Nothing here knows of tensors, nothing is downloaded, and nothing is written.
+"""
+
+from minigrad.data.catalogue import DATASETS, DataSource, load
+from minigrad.data.dataset import ArrayDataset, ImageDataset
+from minigrad.data.digits import digits
+from minigrad.data.idx import fashion_mnist, mnist, read_idx
+from minigrad.data.loader import DataLoader, Dataset
+
+__all__ = [
+    "DATASETS",
+    "ArrayDataset",
+    "DataLoader",
+    "DataSource",
+    "Dataset",
+    "ImageDataset",
+    "digits",
+    "fashion_mnist",
+    "load",
+    "mnist",
+    "read_idx",
+]

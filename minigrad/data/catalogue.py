@@ -1,0 +1,51 @@
+"""The data sets by name: one row each, which is all that `minigrad train --data NAME` knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from minigrad.data.dataset import ImageDataset
+from minigrad.data.digits import digits
+from minigrad.data.idx import fashion_mnist, mnist
+from minigrad.errors import ArgumentError
+
+
+class DataSource(NamedTuple):
+    """`read` is called as read(folder, split) if it needs a folder of files, else read(split)."""
+
+    read: Callable[..., ImageDataset]
+    needs_folder: bool
+
+
+DATASETS: dict[str, DataSource] = {
+    "digits": DataSource(digits, needs_folder=False),
+    "mnist": DataSource(mnist, needs_folder=True),
+    "fashion-mnist": DataSource(fashion_mnist, needs_folder=True),
+}
+
+
+def load(
+    name: str, split: str = "train", folder: str | os.PathLike[str] | None = None
+) -> ImageDataset:
+    """The split "train" or "test" of a data set of DATASETS, read from `folder` if it needs one.
+
+    Raises ArgumentError for an unknown name or split, a folder that is missing, or one that would
+    be ignored; DataError for files that are absent or damaged.
+    """
+    if name not in DATASETS:
+        raise ArgumentError(f"there is no data set {name!r}; there are {', '.join(DATASETS)}")
+    source = DATASETS[name]
+    if not source.needs_folder:
+        if folder is not None:
+            raise ArgumentError(
+                f"data set {name!r} comes with minigrad and takes no folder, got {str(folder)!r}; "
+                "leave out folder (--data-dir)"
+            )
+        return source.read(split)
+    if folder is None:
+        raise ArgumentError(
+            f"data set {name!r} is read from files; pass the folder that holds them (--data-dir)"
+        )
+    return source.read(folder, split)

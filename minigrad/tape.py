@@ -1,0 +1,294 @@
+"""The record of what was computed, and the reverse sweep over it.
+
+A `Node` is one call of an op. Its inputs are values, pairs of (node, index of the output), so
+the record is a graph that holds no tensors: only the arrays a backward pass will read, until it
+has read them. Inputs are older than the node that uses them, hence newest first is an order in
+which every gradient is complete before it is passed on.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from weakref import ReferenceType
+
+from minigrad.errors import FreedGraphError, GradientError
+from minigrad.op import Call, Op, Reads
+from minigrad.spec import Spec
+
+Value = tuple["Node", int]
+Hook = Callable[[Any], Any]
+Wrap = Callable[[Any, Spec, "Node", int, bool], Any]
+"""Makes a tensor of (array, spec, node, output index, requires_grad)."""
+
+_ages = itertools.count()
+
+
+class _State(threading.local):
+    recording: bool = True
+    scope: tuple[Any, Any] | None = None
+
+
+state = _State()
+"""Of this thread: whether ops are recorded, and the modules being called as linked pairs of
+(outer scope, module)."""
+
+
+class Node:
+    """One recorded call of an op, or a leaf (`op` is None): a value that no op computed.
+
+    `outputs` are the specs of its results, `needs` tells which inputs want a gradient, `reads`
+    which inputs and outputs its backward reads. The arrays themselves are in `saved` until a
+    backward pass releases them; all else stays readable. `owner` is a weak reference to a leaf's
+    tensor, which receives the gradient.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "age",
+        "hooks",
+        "inputs",
+        "needs",
+        "op",
+        "outputs",
+        "owner",
+        "reads",
+        "saved",
+        "scope",
+    )
+
+    def __init__(
+        self,
+        op: Op | None,
+        inputs: tuple[Value, ...],
+        needs: tuple[bool, ...],
+        outputs: tuple[Spec, ...],
+        reads: Reads = ((), ()),
+        saved: tuple[Any, ...] | None = None,
+        owner: ReferenceType[Any] | None = None,
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.needs = needs
+        self.outputs = outputs
+        self.reads = reads
+        self.saved = saved
+        self.owner = owner
+        self.hooks: dict[int, list[Hook]] | None = None
+        # A leaf outlives the call it is first used in, so it does not hold on to the modules.
+        self.scope = state.scope if op is not None else None
+        self.age = next(_ages)
+
+    @property
+    def name(self) -> str:
+        """The op's name in the catalogue, or 'leaf'."""
+        return self.op.name if self.op is not None else "leaf"
+
+    @property
+    def input_specs(self) -> tuple[Spec, ...]:
+        return tuple([node.outputs[index] for node, index in self.inputs])
+
+    @property
+    def saved_bytes(self) -> int:
+        """Bytes that the backward pass needs kept (also after they were released)."""
+        read_inputs, read_outputs = self.reads
+        specs = self.input_specs
+        return sum(specs[i].nbytes for i in read_inputs) + sum(
+            self.outputs[i].nbytes for i in read_outputs
+        )
+
+    def release(self) -> None:
+        """Drop the saved arrays; the record itself stays."""
+        self.saved = None
+
+    def call(self, needs: tuple[bool, ...], wrap: Wrap) -> Call:
+        """This call as its op's backward sees it, the saved arrays wrapped as tensors."""
+        read_inputs, read_outputs = self.reads
+        inputs: list[Any] = [None] * len(self.inputs)
+        outputs: list[Any] = [None] * len(self.outputs)
+        if read_inputs or read_outputs:
+            if self.saved is None:
+                raise FreedGraphError(
+                    f"backward of {self.name}: the arrays it reads were released by an earlier "
+                    "backward pass; pass retain_graph=True (or create_graph=True) to that one"
+                )
+            arrays = iter(self.saved)
+            for i in read_inputs:
+                node, index = self.inputs[i]
+                inputs[i] = wrap(next(arrays), node.outputs[index], node, index, self.needs[i])
+            for i in read_outputs:
+                outputs[i] = wrap(next(arrays), self.outputs[i], self, i, True)
+        return Call(tuple(inputs), tuple(outputs), needs, self.input_specs, self.outputs)
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{spec.dtype}{list(spec.shape)}" for spec in self.outputs)
+        return f"Node({self.name} -> {listed})"
+
+
+def ancestors(nodes: Iterable[Node]) -> list[Node]:
+    """The nodes and all that a gradient can flow to from them, newest first."""
+    seen: set[Node] = set()
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(
+                [value[0] for value, need in zip(node.inputs, node.needs, strict=True) if need]
+            )
+    return sorted(seen, key=lambda node: node.age, reverse=True)
+
+
+def sweep(
+    roots: Sequence[tuple[Value, Any]],
+    wanted: set[Value] | None,
+    wrap: Wrap,
+    retain: bool,
+) -> dict[Value, Any]:
+    """Reverse-mode differentiation (Griewank and Walther 2008, chapter 3).
+
+    From `roots`, pairs of a value and its cotangent, to the `wanted` values, or to every leaf:
+    walk from the newest node to the oldest, take its cotangents, add those of its inputs to
+    what they have. Returns the cotangents of the wanted values that were reached.
+    """
+    nodes = ancestors(value[0] for value, _ in roots)
+    if wanted is None:
+        wanted = {(node, 0) for node in nodes if node.op is None}
+    live = _live(nodes, wanted)
+    pending: dict[Value, Any] = {}
+    found: dict[Value, Any] = {}
+    for value, cotangent in roots:
+        _add(pending, value, cotangent)
+    for node in nodes:
+        cotangents = [pending.pop((node, i), None) for i in range(len(node.outputs))]
+        if node not in live or all(cotangent is None for cotangent in cotangents):
+            continue
+        if node.hooks:
+            cotangents = _run_hooks(node, cotangents)
+        for i, cotangent in enumerate(cotangents):
+            if cotangent is not None and (node, i) in wanted:
+                found[node, i] = cotangent
+        needs = live[node]
+        if node.op is None or True not in needs:
+            continue
+        gradients = _gradients(node, node.op, needs, cotangents, wrap)
+        for value, gradient in zip(node.inputs, gradients, strict=True):
+            if gradient is not None:
+                _add(pending, value, gradient)
+        if not retain:
+            node.release()
+    return found
+
+
+def _live(nodes: list[Node], wanted: set[Value]) -> dict[Node, tuple[bool, ...]]:
+    """Of the nodes with a wanted value at or below them: the inputs to differentiate by."""
+    targets = {node for node, _ in wanted}
+    live: dict[Node, tuple[bool, ...]] = {}
+    for node in reversed(nodes):
+        needs = tuple(
+            [need and value[0] in live for value, need in zip(node.inputs, node.needs, strict=True)]
+        )
+        if node in targets or True in needs:
+            live[node] = needs
+    return live
+
+
+def _add(pending: dict[Value, Any], value: Value, cotangent: Any) -> None:
+    earlier = pending.get(value)
+    pending[value] = cotangent if earlier is None else earlier + cotangent
+
+
+def _gradients(
+    node: Node, op: Op, needs: tuple[bool, ...], cotangents: list[Any], wrap: Wrap
+) -> tuple[Any, ...]:
+    """The op's vector-Jacobian product, held to its promise: a gradient has its input's spec."""
+    gradients: Any = op.backward(node.call(needs, wrap), *cotangents)
+    if not isinstance(gradients, tuple):
+        gradients = (gradients,)
+    if len(gradients) != len(needs):
+        raise GradientError(
+            f"backward of {node.name}: returned {len(gradients)} gradients for {len(needs)} inputs"
+        )
+    for i, (gradient, (source, index)) in enumerate(zip(gradients, node.inputs, strict=True)):
+        if gradient is not None and gradient.spec != source.outputs[index]:
+            raise GradientError(
+                f"backward of {node.name}: the gradient of input {i} is {gradient.spec}, "
+                f"the input is {source.outputs[index]}; they must be equal"
+            )
+    return tuple([g if need else None for g, need in zip(gradients, needs, strict=True)])
+
+
+def _run_hooks(node: Node, cotangents: list[Any]) -> list[Any]:
+    results = list(cotangents)
+    for index, hooks in (node.hooks or {}).items():
+        for hook in list(hooks):
+            if results[index] is None:
+                break
+            replaced = hook(results[index])
+            if replaced is None:
+                continue
+            if getattr(replaced, "spec", None) != node.outputs[index]:
+                raise GradientError(
+                    f"hook on the output of {node.name}: a gradient must be a tensor of "
+                    f"{node.outputs[index]}, got {replaced!r}"
+                )
+            results[index] = replaced
+    return results
+
+
+class Handle:
+    """Removes what was registered: a hook. Can be used as a context manager."""
+
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        self._hooks = hooks
+        self._hook = hook
+
+    def remove(self) -> None:
+        """Remove the hook; a second time does nothing."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+def register_hook(value: Value, hook: Hook) -> Handle:
+    """Call `hook` with the gradient of `value` once it is complete; its result replaces it."""
+    node, index = value
+    if node.hooks is None:
+        node.hooks = {}
+    hooks = node.hooks.setdefault(index, [])
+    hooks.append(hook)
+    return Handle(hooks, hook)
+
+
+@contextmanager
+def set_recording(recording: bool) -> Iterator[None]:
+    """Record ops, or do not, in this thread until the context ends."""
+    previous = state.recording
+    state.recording = recording
+    try:
+        yield
+    finally:
+        state.recording = previous
+
+
+def no_grad() -> Any:
+    """Context manager and decorator: ops within are not recorded and need no gradient."""
+    return set_recording(False)
+
+
+def enable_grad() -> Any:
+    """Context manager and decorator: ops within are recorded, also inside `no_grad`."""
+    return set_recording(True)
+
+
+def is_grad_enabled() -> bool:
+    """Whether this thread records ops now."""
+    return state.recording

@@ -1,0 +1,546 @@
+"""`Tensor`, an array that remembers how it was computed, and `apply`, which runs an op.
+
+A tensor is a name for a value: in-place syntax (`x[i] = v`) gives the name a new value and
+leaves every recorded one as it was. Its operators and methods are the ops of `minigrad.ops`,
+which binds them here.
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigrad import tape
+from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
+from minigrad.op import Op
+from minigrad.spec import FLOATING, Axis, Shape, Spec, as_dtype, float32, require_floating
+
+Array = NDArray[Any]
+Operand = Any
+"""A tensor, an array, or a Python number, which takes the dtype of what it meets."""
+
+
+class Tensor:
+    """An n-dimensional array with a dtype, a gradient, and the record of its origin.
+
+    `Tensor(data, dtype=None, requires_grad=False)` copies `data`: a number, nested lists, a NumPy
+    array or a tensor. Python floats become float32, integers int64; arrays keep their dtype.
+    Raises DtypeError for a dtype minigrad does not compute with, or if something that is not
+    floating-point is to require a gradient.
+    """
+
+    __slots__ = ("__weakref__", "_array", "_grad", "_index", "_node", "_requires_grad", "_spec")
+
+    _array: Array
+    _grad: Tensor | None
+    _index: int
+    _node: tape.Node | None
+    _requires_grad: bool
+    _spec: Spec
+
+    # An ndarray on the left of an operator leaves the work to the tensor on its right.
+    __array_ufunc__ = None
+
+    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
+        array = _as_array(data, dtype)
+        # Whoever handed the array in may change it later; recorded values never change.
+        self._array = array.copy(order="K") if _shares_memory(array, data) else array
+        self._spec = Spec.of(array.shape, array.dtype)
+        self._node = None
+        self._index = 0
+        self._grad = None
+        self._requires_grad = False
+        if requires_grad:
+            self.requires_grad = True
+
+    # -- what it is ---------------------------------------------------------------------------
+
+    @property
+    def spec(self) -> Spec:
+        """Shape and dtype."""
+        return self._spec
+
+    @property
+    def shape(self) -> Shape:
+        return self._spec.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self._spec.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._spec.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the elements take."""
+        return self._spec.nbytes
+
+    # -- out of the tensor --------------------------------------------------------------------
+
+    def numpy(self) -> Array:
+        """The values as a read-only NumPy array, without a copy.
+
+        Raises GradientError if the tensor requires a gradient: NumPy would lose the record.
+        """
+        if self._requires_grad:
+            raise GradientError(
+                f"this tensor of shape {self.shape} requires a gradient, which NumPy does not "
+                "record; take x.detach().numpy()"
+            )
+        view = self._array.view()
+        view.flags.writeable = False
+        return view
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> Any:
+        """The single element as a Python number. Raises ShapeError if there is not just one."""
+        if self._array.size != 1:
+            raise ShapeError(f"item: takes a tensor of one element, got shape {self.shape}")
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return self._array.tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype in FLOATING or self.ndim:
+            raise DtypeError(f"only a 0-d integer tensor can be an index, got {self.spec}")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("len: a 0-d tensor has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        text = np.array2string(self._array, separator=", ", prefix="tensor(", threshold=200)
+        tail = "" if self.dtype in (float32, np.int64, np.bool_) else f", dtype={self.dtype}"
+        if self._node is not None and self._node.op is not None:
+            tail += f", op={self._node.name}"
+        elif self._requires_grad:
+            tail += ", requires_grad=True"
+        return f"tensor({text}{tail})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
+    __hash__ = object.__hash__
+
+    # -- gradients ----------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients are computed for this tensor. Can be set on leaves."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, requires_grad: bool) -> None:
+        if requires_grad:
+            require_floating("requires_grad", self._spec)
+        if not self.is_leaf:
+            raise GradientError(
+                "requires_grad can be set on leaves only, and this tensor was computed by "
+                f"{self._node and self._node.name}; take x.detach() first"
+            )
+        self._requires_grad = bool(requires_grad)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op computed this tensor."""
+        return self._node is None or self._node.op is None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` accumulated, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Tensor | None) -> None:
+        if grad is not None and (not isinstance(grad, Tensor) or grad.spec != self.spec):
+            got = grad.spec if isinstance(grad, Tensor) else repr(grad)
+            raise GradientError(f"grad takes None or a tensor of {self.spec}, got {got}")
+        self._grad = grad
+
+    def backward(
+        self,
+        grad: Tensor | None = None,
+        create_graph: bool = False,
+        retain_graph: bool | None = None,
+    ) -> None:
+        """Add the gradient of this tensor to `grad` of every leaf it depends on.
+
+        `grad`, of this tensor's spec, is the cotangent to start from; a tensor of one element
+        starts from 1. With `create_graph` the gradients are recorded and can be differentiated
+        again. The saved arrays are released unless `retain_graph` (by default `create_graph`).
+        Raises GradientError or FreedGraphError.
+        """
+        root = _root("backward", self, grad)
+        with tape.set_recording(create_graph):
+            found = tape.sweep([root], None, _wrap, _retain(retain_graph, create_graph))
+            for (node, _), gradient in found.items():
+                leaf = node.owner() if node.owner is not None else None
+                if leaf is not None and leaf._requires_grad:
+                    earlier = leaf._grad
+                    # A tensor of its own: two leaves may have received the same cotangent.
+                    leaf._grad = _alias(gradient) if earlier is None else earlier + gradient
+
+    def detach(self) -> Tensor:
+        """The same value without its record and without a gradient."""
+        return _leaf(self._array, self._spec)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad` and return the tensor itself."""
+        self.requires_grad = requires_grad
+        return self
+
+    def retain_grad(self) -> None:
+        """Have `backward` fill `grad` of this tensor although an op computed it."""
+        if self.is_leaf:
+            return
+        reference = weakref.ref(self)
+
+        def keep(gradient: Tensor) -> None:
+            tensor = reference()
+            if tensor is not None:
+                tensor._grad = gradient if tensor._grad is None else tensor._grad + gradient
+
+        self.register_hook(keep)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> tape.Handle:
+        """Call `hook` with this tensor's gradient in each backward pass.
+
+        A tensor that it returns takes the gradient's place. Returns a handle with `remove()`.
+        """
+        if not self._requires_grad:
+            raise GradientError("register_hook: the tensor does not require a gradient")
+        return tape.register_hook(_value(self), hook)
+
+    # -- new values under the same name -------------------------------------------------------
+
+    def assign(self, value: Operand) -> Tensor:
+        """Give this leaf a new value of its shape and dtype; what was recorded keeps the old.
+
+        This is how optimizers, initializers and `load_state_dict` write. Not differentiable.
+        Raises GradientError on a tensor that an op computed, ShapeError and DtypeError.
+        """
+        if not self.is_leaf:
+            raise GradientError(f"assign: this tensor was computed by {self._node!r}")
+        fresh = Tensor(value, dtype=None if hasattr(value, "dtype") else self.dtype)
+        if fresh.shape != self.shape:
+            raise ShapeError(f"assign: takes shape {self.shape}, got {fresh.shape}")
+        if fresh.dtype != self.dtype:
+            raise DtypeError(f"assign: takes dtype {self.dtype}, got {fresh.dtype}")
+        self._array = fresh._array
+        return self
+
+    def _become(self, other: Tensor) -> None:
+        """Take over the value and the record of `other`: what `x[idx] = v` does."""
+        if self._requires_grad and self.is_leaf and tape.state.recording:
+            raise GradientError(
+                "x[...] = v: x is a leaf that requires a gradient, which would then belong to "
+                "neither value; assign to y = x.clone(), or within minigrad.no_grad()"
+            )
+        self._array = other._array
+        if tape.state.recording:
+            self._node, self._index = other._node, other._index
+            self._requires_grad = other._requires_grad
+
+    def __copy__(self) -> Tensor:
+        if not self.is_leaf:
+            return _alias(self)
+        return _fill(object.__new__(type(self)), self._array, self._spec, None, 0, self._requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf and self._requires_grad:
+            raise GradientError(
+                "deepcopy: only leaves can be copied with their history; take x.detach()"
+            )
+        twin: Tensor = object.__new__(type(self))
+        _fill(twin, self._array, self._spec, None, 0, self._requires_grad)
+        twin._grad = copy.deepcopy(self._grad, memo)
+        memo[id(self)] = twin
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.is_leaf and self._requires_grad:
+            raise GradientError("pickle: only leaves can be pickled; take x.detach()")
+        return type(self), (self._array, None, self._requires_grad)
+
+    if TYPE_CHECKING:
+        # The methods that `minigrad.ops` binds; a test holds these lines against them.
+        T: Tensor
+        mT: Tensor
+
+        def __add__(self, other: Operand) -> Tensor: ...
+        def __radd__(self, other: Operand) -> Tensor: ...
+        def __sub__(self, other: Operand) -> Tensor: ...
+        def __rsub__(self, other: Operand) -> Tensor: ...
+        def __mul__(self, other: Operand) -> Tensor: ...
+        def __rmul__(self, other: Operand) -> Tensor: ...
+        def __truediv__(self, other: Operand) -> Tensor: ...
+        def __rtruediv__(self, other: Operand) -> Tensor: ...
+        def __pow__(self, other: Operand) -> Tensor: ...
+        def __rpow__(self, other: Operand) -> Tensor: ...
+        def __matmul__(self, other: Operand) -> Tensor: ...
+        def __rmatmul__(self, other: Operand) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __eq__(self, other: Operand) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: Operand) -> Tensor: ...  # type: ignore[override]
+        def __lt__(self, other: Operand) -> Tensor: ...
+        def __le__(self, other: Operand) -> Tensor: ...
+        def __gt__(self, other: Operand) -> Tensor: ...
+        def __ge__(self, other: Operand) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Operand) -> None: ...
+        def abs(self) -> Tensor: ...
+        def exp(self) -> Tensor: ...
+        def log(self) -> Tensor: ...
+        def sqrt(self) -> Tensor: ...
+        def tanh(self) -> Tensor: ...
+        def sigmoid(self) -> Tensor: ...
+        def relu(self) -> Tensor: ...
+        def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
+        def astype(self, dtype: Any) -> Tensor: ...
+        def reshape(self, *shape: Any) -> Tensor: ...
+        def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor: ...
+        def permute_dims(self, *axes: Any) -> Tensor: ...
+        def expand(self, *shape: Any) -> Tensor: ...
+        def log_softmax(self, axis: int = -1) -> Tensor: ...
+        def clone(self) -> Tensor: ...
+
+
+# -- making tensors ---------------------------------------------------------------------------
+
+
+def _as_array(data: Any, dtype: Any) -> Array:
+    """`data` as an array of a supported dtype; copies only where it has to."""
+    if isinstance(data, Tensor):
+        data = data._array
+    is_array = isinstance(data, (np.ndarray, np.generic))
+    try:
+        array = np.asarray(data if is_array else _plain(data))
+    except ValueError as error:
+        raise ShapeError(f"tensor: nested lists must have equal lengths ({error})") from None
+    if dtype is not None:
+        wanted = as_dtype(dtype)
+    elif not is_array and array.dtype == np.float64:
+        wanted = float32
+    else:
+        wanted = as_dtype(array.dtype.newbyteorder("=")) if array.dtype.kind not in "OUS" else None
+    if wanted is None or array.dtype.kind in "OUSMmc":
+        raise DtypeError(f"tensor: takes numbers, got {type(data).__name__} of {array.dtype}")
+    return array.astype(wanted, copy=False)
+
+
+def _plain(data: Any) -> Any:
+    """Nested lists with the tensors in them as arrays."""
+    if isinstance(data, Tensor):
+        return data.numpy()
+    if isinstance(data, (list, tuple)):
+        return [_plain(item) for item in data]
+    return data
+
+
+def _shares_memory(array: Array, data: Any) -> bool:
+    return isinstance(data, np.ndarray) and np.may_share_memory(array, data)
+
+
+def _fill(
+    tensor: Tensor,
+    array: Array,
+    spec: Spec,
+    node: tape.Node | None,
+    index: int,
+    requires_grad: bool,
+) -> Tensor:
+    tensor._array = array
+    tensor._spec = spec
+    tensor._node = node
+    tensor._index = index
+    tensor._requires_grad = requires_grad
+    tensor._grad = None
+    return tensor
+
+
+def _wrap(array: Array, spec: Spec, node: tape.Node | None, index: int, grad: bool) -> Tensor:
+    requires_grad = grad and tape.state.recording and spec.dtype in FLOATING
+    return _fill(object.__new__(Tensor), array, spec, node, index, requires_grad)
+
+
+def _leaf(array: Array, spec: Spec) -> Tensor:
+    return _fill(object.__new__(Tensor), array, spec, None, 0, False)
+
+
+def _alias(tensor: Tensor) -> Tensor:
+    """Another tensor with the same value and the same place in the record."""
+    twin = object.__new__(Tensor)
+    node, index = _value(tensor) if tensor._requires_grad else (None, 0)
+    return _fill(twin, tensor._array, tensor._spec, node, index, tensor._requires_grad)
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with a copy of `data`; see `Tensor`."""
+    return Tensor(data, dtype, requires_grad)
+
+
+def asarray(data: Any, dtype: Any = None) -> Tensor:
+    """`data` as a tensor: a tensor as it is, an array without a copy where its dtype allows.
+
+    Whoever shares an array must not change it while it is in use; `tensor` copies.
+    """
+    if isinstance(data, Tensor) and (dtype is None or as_dtype(dtype) == data.dtype):
+        return data
+    if isinstance(data, Tensor):
+        return data.astype(dtype)
+    array = _as_array(data, dtype)
+    return _leaf(array, Spec.of(array.shape, array.dtype))
+
+
+# -- running ops ------------------------------------------------------------------------------
+
+
+def _value(tensor: Tensor) -> tape.Value:
+    """The tensor's place in the record; a leaf gets one when it is first used."""
+    node = tensor._node
+    if node is None:
+        node = tape.Node(None, (), (), (tensor._spec,), owner=weakref.ref(tensor))
+        tensor._node = node
+    return node, tensor._index
+
+
+def apply(op: Op, *inputs: Tensor) -> Any:
+    """Run `op`, and record it if an input requires a gradient.
+
+    Returns a tensor, or a tuple of tensors where the op has several outputs.
+    """
+    inferred = op.infer(*[x._spec for x in inputs])
+    with np.errstate(all="ignore"):
+        results = op.forward(*[x._array for x in inputs])
+    single = type(inferred) is Spec
+    specs: tuple[Spec, ...] = (inferred,) if single else inferred
+    arrays = [np.asarray(r) for r in ((results,) if single else results)]
+    node = None
+    if tape.state.recording and op.differentiable:
+        needs = tuple([x._requires_grad for x in inputs])
+        if True in needs:
+            node = _record(op, inputs, needs, specs, arrays)
+    outputs = [
+        _fill(object.__new__(Tensor), array, spec, node, i, node is not None and spec.dtype in FLOATING)
+        for i, (array, spec) in enumerate(zip(arrays, specs, strict=True))
+    ]
+    return outputs[0] if single else tuple(outputs)
+
+
+def _record(
+    op: Op,
+    inputs: Sequence[Tensor],
+    needs: tuple[bool, ...],
+    specs: tuple[Spec, ...],
+    arrays: Sequence[Array],
+) -> tape.Node:
+    reads = op.reads(needs)
+    saved = (*[inputs[i]._array for i in reads[0]], *[arrays[i] for i in reads[1]])
+    return tape.Node(op, tuple([_value(x) for x in inputs]), needs, specs, reads, saved)
+
+
+# -- gradients of functions -------------------------------------------------------------------
+
+
+def _retain(retain_graph: bool | None, create_graph: bool) -> bool:
+    return create_graph if retain_graph is None else retain_graph
+
+
+def _root(who: str, output: Tensor, cotangent: Tensor | None) -> tuple[tape.Value, Tensor]:
+    """An output and the cotangent that the sweep starts from, both checked."""
+    if not isinstance(output, Tensor):
+        raise ArgumentError(f"{who}: takes a tensor, got {type(output).__name__}")
+    if not output._requires_grad:
+        raise GradientError(
+            f"{who}: this tensor of shape {output.shape} does not depend on anything that "
+            "requires a gradient (or was computed within no_grad)"
+        )
+    if cotangent is None:
+        if output.size != 1:
+            raise GradientError(
+                f"{who}: a tensor of shape {output.shape} has no single gradient; reduce it to "
+                "one element, or pass the cotangent to start from, of the same shape"
+            )
+        ones = np.ones(output.shape, output.dtype)
+        return _value(output), _leaf(ones, output._spec)
+    if not isinstance(cotangent, Tensor):
+        cotangent = asarray(cotangent)
+    if cotangent.spec != output.spec:
+        raise GradientError(
+            f"{who}: the cotangent must be {output.spec} as its output, got {cotangent.spec}"
+        )
+    return _value(output), cotangent
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of the sum of `outputs` by each of `inputs`, without touching any `.grad`.
+
+    `grad_outputs` are the cotangents to start from, one an output. Only the part of the record
+    between inputs and outputs is walked. Raises GradientError where an output does not depend on
+    an input, unless `allow_unused`, which gives None for it.
+    """
+    outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None or isinstance(grad_outputs, Tensor):
+        cotangents: list[Tensor | None] = [grad_outputs] * len(outs) if grad_outputs is None else [grad_outputs]
+    else:
+        cotangents = list(grad_outputs)
+    if len(cotangents) != len(outs):
+        raise ArgumentError(f"grad: {len(cotangents)} grad_outputs for {len(outs)} outputs")
+    for i, x in enumerate(ins):
+        if not isinstance(x, Tensor) or not x._requires_grad:
+            raise GradientError(f"grad: input {i} does not require a gradient")
+    roots = [_root("grad", out, ct) for out, ct in zip(outs, cotangents, strict=True)]
+    values = [_value(x) for x in ins]
+    with tape.set_recording(create_graph):
+        found = tape.sweep(roots, set(values), _wrap, _retain(retain_graph, create_graph))
+    gradients = [found.get(value) for value in values]
+    unused = [i for i, gradient in enumerate(gradients) if gradient is None]
+    if unused and not allow_unused:
+        raise GradientError(
+            f"grad: the outputs do not depend on input {unused[0]} (of shape "
+            f"{ins[unused[0]].shape}); pass allow_unused=True to get None for it"
+        )
+    return tuple(gradients)
