@@ -84,7 +84,8 @@ from minigrad.tensor import Tensor, asarray, grad, tensor
 from minigrad.threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
-    from minigrad import data, models, nn, optim
+    import minigrad.models as models
+    from minigrad import data, nn, optim
     from minigrad.serialization import load, save
 
 __version__ = "0.1.0"

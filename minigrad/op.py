@@ -73,7 +73,7 @@ class Op:
 
     infer: Callable[..., Any]
     forward: Callable[..., Any]
-    backward: Callable[..., Tensor | None | tuple[Tensor | None, ...]]
+    backward: Callable[..., Tensor | tuple[Tensor | None, ...] | None]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -61,6 +61,12 @@ class Spec:
         return size_of(self.shape)
 
     @property
+    def plane(self) -> tuple[int, int]:
+        """Height and width: the two last lengths."""
+        height, width = self.shape[-2:]
+        return height, width
+
+    @property
     def nbytes(self) -> int:
         """Bytes that the elements take."""
         return self.size * self.dtype.itemsize
@@ -110,7 +116,9 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
     try:
         found = np.dtype(dtype)
     except TypeError:
-        raise DtypeError(f"{dtype!r} is not a dtype; one is 'float32' or minigrad.float32") from None
+        raise DtypeError(
+            f"{dtype!r} is not a dtype; one is 'float32' or minigrad.float32"
+        ) from None
     if found not in DTYPES:
         names = ", ".join(sorted(str(d) for d in DTYPES))
         raise DtypeError(f"dtype {found} is not supported; supported are {names}")
@@ -172,7 +180,7 @@ def normalize_axes(op: str, axis: Axis, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     listed = axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = sorted(normalize_axis(op, a, ndim) for a in listed)  # type: ignore[arg-type]
+    axes = sorted(normalize_axis(op, a, ndim) for a in listed)
     if len(set(axes)) != len(axes):
         raise AxisError(f"{op}: axis {axis} names an axis twice")
     return tuple(axes)
@@ -200,7 +208,9 @@ def as_padding(op: str, value: Any) -> Padding:
     """`value` as ((top, bottom), (left, right)): one integer, one a side, or pairs of both."""
     if isinstance(value, (tuple, list)) and any(isinstance(v, (tuple, list)) for v in value):
         if len(value) != 2:
-            raise ArgumentError(f"{op}: padding takes ((top, bottom), (left, right)), got {value!r}")
+            raise ArgumentError(
+                f"{op}: padding takes ((top, bottom), (left, right)), got {value!r}"
+            )
         return as_pair(op, "padding", value[0], 0), as_pair(op, "padding", value[1], 0)
     height, width = as_pair(op, "padding", value, 0)
     return (height, height), (width, width)

@@ -259,6 +259,17 @@ class Tensor:
         self._array = fresh._array
         return self
 
+    def convert_(self, dtype: Any) -> Tensor:
+        """Give this leaf another dtype, and drop its gradient; what was recorded keeps the old."""
+        if not self.is_leaf:
+            raise GradientError(f"convert_: this tensor was computed by {self._node!r}")
+        array = self._array.astype(as_dtype(dtype))
+        if self._requires_grad:
+            require_floating("convert_", Spec.of(array.shape, array.dtype))
+        spec = Spec.of(array.shape, array.dtype)
+        _fill(self, array, spec, None, 0, self._requires_grad)
+        return self
+
     def _become(self, other: Tensor) -> None:
         """Take over the value and the record of `other`: what `x[idx] = v` does."""
         if self._requires_grad and self.is_leaf and tape.state.recording:
@@ -274,7 +285,9 @@ class Tensor:
     def __copy__(self) -> Tensor:
         if not self.is_leaf:
             return _alias(self)
-        return _fill(object.__new__(type(self)), self._array, self._spec, None, 0, self._requires_grad)
+        return _fill(
+            object.__new__(type(self)), self._array, self._spec, None, 0, self._requires_grad
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf and self._requires_grad:
@@ -352,14 +365,13 @@ def _as_array(data: Any, dtype: Any) -> Array:
         array = np.asarray(data if is_array else _plain(data))
     except ValueError as error:
         raise ShapeError(f"tensor: nested lists must have equal lengths ({error})") from None
+    if array.dtype.kind not in "biuf":
+        raise DtypeError(f"tensor: takes real numbers, got {type(data).__name__} of {array.dtype}")
     if dtype is not None:
         wanted = as_dtype(dtype)
-    elif not is_array and array.dtype == np.float64:
-        wanted = float32
     else:
-        wanted = as_dtype(array.dtype.newbyteorder("=")) if array.dtype.kind not in "OUS" else None
-    if wanted is None or array.dtype.kind in "OUSMmc":
-        raise DtypeError(f"tensor: takes numbers, got {type(data).__name__} of {array.dtype}")
+        default = not is_array and array.dtype == np.float64
+        wanted = float32 if default else as_dtype(array.dtype.newbyteorder("="))
     return array.astype(wanted, copy=False)
 
 
@@ -455,8 +467,9 @@ def apply(op: Op, *inputs: Tensor) -> Any:
         needs = tuple([x._requires_grad for x in inputs])
         if True in needs:
             node = _record(op, inputs, needs, specs, arrays)
+    recorded = node is not None
     outputs = [
-        _fill(object.__new__(Tensor), array, spec, node, i, node is not None and spec.dtype in FLOATING)
+        _fill(object.__new__(Tensor), array, spec, node, i, recorded and spec.dtype in FLOATING)
         for i, (array, spec) in enumerate(zip(arrays, specs, strict=True))
     ]
     return outputs[0] if single else tuple(outputs)
@@ -523,10 +536,9 @@ def grad(
     """
     outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if grad_outputs is None or isinstance(grad_outputs, Tensor):
-        cotangents: list[Tensor | None] = [grad_outputs] * len(outs) if grad_outputs is None else [grad_outputs]
-    else:
-        cotangents = list(grad_outputs)
+    cotangents: list[Tensor | None] = [None] * len(outs)
+    if grad_outputs is not None:
+        cotangents = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
     if len(cotangents) != len(outs):
         raise ArgumentError(f"grad: {len(cotangents)} grad_outputs for {len(outs)} outputs")
     for i, x in enumerate(ins):

@@ -1,4 +1,4 @@
-"""All ops by their public names, and the table that makes them methods and operators of `Tensor`."""
+"""All ops by their public names, and the table that makes them methods of `Tensor`."""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ class Arithmetic(Elementwise):
     def infer(self, *inputs: Spec) -> Spec:
         spec = super().infer(*inputs)
         if spec.dtype == np.bool_:
-            raise DtypeError(f"{self.name}: takes numbers, got bool; convert with x.astype('int64')")
+            raise DtypeError(
+                f"{self.name}: takes numbers, got bool; convert with x.astype('int64')"
+            )
         return spec
 
 

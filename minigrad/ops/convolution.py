@@ -74,9 +74,10 @@ def _cost(weight: Spec, output: Spec, *moved: Spec) -> Cost:
 
 
 class Conv2d(Convolution):
-    """y[n, k, i, j] = b[k] + Σ over c, r, s of x[n, c, i·stride + r·dilation - padding, ...] w[k, c, r, s].
+    """y[n, k, i, j] = b[k] + Σ w[k, c, r, s] x[n, c, i·stride + r·dilation - padding, j·...] over
+    c, r, s: a cross-correlation, as in every network library.
 
-    A cross-correlation, as in every network library. dL/dx and dL/dw are the two ops below,
+    dL/dx and dL/dw are the two ops below,
     dL/db = Σ over n, i, j of dL/dy  (Dumoulin and Visin 2016, "A guide to convolution
     arithmetic", chapters 2 and 4).
     """
@@ -100,10 +101,9 @@ class Conv2d(Convolution):
 
     def backward(self, call: Call, cotangent: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *_ = call.inputs
-        x_spec, weight_spec, *_ = call.input_specs
         by_x = by_weight = by_bias = None
         if call.needs[0]:
-            op = Conv2dInputGrad(self.window, self.groups, x_spec.shape[2:])
+            op = Conv2dInputGrad(self.window, self.groups, call.input_specs[0].plane)
             by_x = apply(op, cotangent, weight)
         if call.needs[1]:
             by_weight = apply(Conv2dWeightGrad(self.window, self.groups), x, cotangent)
@@ -173,7 +173,7 @@ class Conv2dWeightGrad(Convolution):
     def backward(self, call: Call, cotangent: Tensor) -> tuple[Tensor | None, ...]:
         x, grad = call.inputs
         need_x, need_grad = call.needs
-        input_grad = Conv2dInputGrad(self.window, self.groups, call.input_specs[0].shape[2:])
+        input_grad = Conv2dInputGrad(self.window, self.groups, call.input_specs[0].plane)
         return (
             apply(input_grad, grad, cotangent) if need_x else None,
             apply(Conv2d(self.window, self.groups), x, cotangent) if need_grad else None,
@@ -200,7 +200,9 @@ def conv2d(
     """
     x, weight = asarray(input), asarray(weight)
     if weight.ndim != 4:
-        raise ShapeError(f"conv2d: the weight takes shape (K, C / groups, R, S), got {weight.shape}")
+        raise ShapeError(
+            f"conv2d: the weight takes shape (K, C / groups, R, S), got {weight.shape}"
+        )
     groups = as_integer("conv2d", "groups", groups)
     if groups < 1:
         raise ArgumentError(f"conv2d: groups must be at least 1, got {groups}")

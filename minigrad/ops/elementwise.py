@@ -36,7 +36,7 @@ class Elementwise(Op):
             require_floating(self.name, *inputs)
         return Spec.of(broadcast_shapes(self.name, *[x.shape for x in inputs]), dtype)
 
-    def vjp(self, call: Call, cotangent: Tensor) -> Tensor | None | Gradients:
+    def vjp(self, call: Call, cotangent: Tensor) -> Tensor | Gradients | None:
         """The gradients, before the sums over broadcast axes."""
         raise TypeError(f"{self.name} has no derivative")
 

@@ -37,6 +37,7 @@ def _indexed_shape(op: str, shape: Shape, template: Template, arrays: Sequence[S
     axes = iter(shape)
     result: list[int] = []
     places: list[int] = []
+    start = 0
     for position, entry in enumerate(template):
         if entry is None:
             result.append(1)
@@ -45,12 +46,12 @@ def _indexed_shape(op: str, shape: Shape, template: Template, arrays: Sequence[S
         if isinstance(entry, slice):
             result.append(len(range(*entry.indices(length))))
         elif entry is ARRAY:
+            start = start if places else len(result)
             places.append(position)
-            start = len(result) if len(places) == 1 else start
     if not places:
         return tuple(result)
-    adjacent = places[-1] - places[0] == len(places) - 1
-    start = start if adjacent else 0
+    if places[-1] - places[0] != len(places) - 1:
+        start = 0
     common = broadcast_shapes(f"{op} (the index arrays)", *[spec.shape for spec in arrays])
     return (*result[:start], *common, *result[start:])
 

@@ -63,7 +63,7 @@ class AvgPool2d(Pooling):
         )
 
     def backward(self, call: Call, cotangent: Tensor) -> Tensor:
-        size = call.input_specs[0].shape[2:]
+        size = call.input_specs[0].plane
         gradient: Tensor = apply(
             AvgPool2dBackward(self.window, self.count_include_pad, size), cotangent
         )
@@ -85,7 +85,8 @@ class AvgPool2dBackward(Pooling):
         x = Spec.of((*grad.shape[:2], *self.input_size), grad.dtype)
         if _pooled("avg_pool2d_backward", x, self.window) != grad:
             raise ShapeError(
-                f"avg_pool2d_backward: {grad} is not a pooling of {self.input_size} by {self.window}"
+                f"avg_pool2d_backward: {grad} is not a pooling of {self.input_size} by "
+                f"{self.window}"
             )
         return x
 
@@ -126,7 +127,7 @@ class MaxPool2d(Pooling):
         )
 
     def backward(self, call: Call, cotangent: Tensor, _: Tensor | None) -> Tensor:
-        size = call.input_specs[0].shape[2:]
+        size = call.input_specs[0].plane
         gradient: Tensor = apply(MaxPool2dBackward(size), cotangent, call.outputs[1])
         return gradient
 
@@ -169,7 +170,7 @@ class MaxPool2dGather(Op):
         return kernels.pool2d.max_pool2d_gather(x, indices)
 
     def backward(self, call: Call, cotangent: Tensor) -> tuple[Tensor, None]:
-        size = call.input_specs[0].shape[2:]
+        size = call.input_specs[0].plane
         return apply(MaxPool2dBackward(size), cotangent, call.inputs[1]), None
 
 

@@ -53,13 +53,8 @@ class Sum(Reduction):
         return Spec.of(spec.shape, uint64) if x.dtype.kind == "u" else spec
 
     def forward(self, x: Array) -> Array:
-        result: Array = np.add.reduce(
-            x,
-            axis=self.axes,
-            keepdims=self.keepdims,
-            dtype=self.infer(Spec.of(x.shape, x.dtype)).dtype,
-        )
-        return result
+        # NumPy adds integers in 64 bits of their own accord.
+        return np.asarray(np.sum(x, axis=self.axes, keepdims=self.keepdims))
 
     def backward(self, call: Call, cotangent: Tensor) -> Tensor:
         return self.spread(cotangent, call)
@@ -81,7 +76,7 @@ class Mean(Reduction):
         return super().infer(x)
 
     def forward(self, x: Array) -> Array:
-        total: Array = np.add.reduce(x, axis=self.axes, keepdims=self.keepdims)
+        total = np.sum(x, axis=self.axes, keepdims=self.keepdims)
         return np.divide(total, self._count(x.shape), dtype=x.dtype)
 
     def backward(self, call: Call, cotangent: Tensor) -> Tensor:
@@ -114,8 +109,7 @@ class Max(Reduction):
         return super().infer(x)
 
     def forward(self, x: Array) -> Array:
-        result: Array = np.maximum.reduce(x, axis=self.axes, keepdims=self.keepdims)
-        return result
+        return np.asarray(np.max(x, axis=self.axes, keepdims=self.keepdims))
 
     def backward(self, call: Call, cotangent: Tensor) -> Tensor:
         (x,), (y,) = call.inputs, call.outputs

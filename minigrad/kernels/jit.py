@@ -1,0 +1,164 @@
+"""`@kernel`: a Python function with `prange` loops becomes machine code at its first call.
+
+Kernels are entered one at a time, since Numba's plain thread pool aborts the process when two
+threads meet in it, but without Python's global lock, so that other threads run on meanwhile. A
+forked child runs serial code where the parent's thread pool (GNU OpenMP) would kill it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+
+from minigrad import threads
+
+if "numba" not in sys.modules:
+    # Read by Numba as it is imported, hence before the imports below.
+    os.environ[threads.POOL_VARIABLE] = str(threads.pool_size())
+
+import numba
+from numba import prange
+
+from minigrad.kernels.cache import KernelCache
+
+__all__ = ["Kernel", "inner", "kernel", "on_compile", "prange"]
+
+# Only what says `prange` runs in parallel: an array expression inside a loop must not open
+# a parallel region of its own. "contract" allows fused multiply-adds and no other liberty.
+PARALLEL_PARTS = ("comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem")
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+_observers: list[Callable[[str], object]] = []
+
+
+class _Entrance:
+    """The one door into compiled code, and what a fork does to it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.threads_of_caller = threading.local()
+        self.serial = False
+
+    def before_fork(self) -> None:
+        # A fork in the middle of another thread's kernel would leave the child's pool half-way.
+        self.lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self.lock.release()
+
+    def after_fork_in_child(self) -> None:
+        self.lock = threading.RLock()
+        self.serial = self.serial or _openmp_launched()
+
+    def bring_threads(self) -> None:
+        """Numba keeps its number of threads per calling thread; ours is one for all."""
+        wanted = threads.get_num_threads()
+        if getattr(self.threads_of_caller, "count", None) != wanted:
+            numba.set_num_threads(wanted)
+            self.threads_of_caller.count = wanted
+
+
+def _openmp_launched() -> bool:
+    try:
+        return bool(numba.threading_layer() == "omp")
+    except ValueError:  # nothing launched yet
+        return False
+
+
+_entrance = _Entrance()
+os.register_at_fork(
+    before=_entrance.before_fork,
+    after_in_parent=_entrance.after_fork_in_parent,
+    after_in_child=_entrance.after_fork_in_child,
+)
+
+
+class Kernel:
+    """A function over arrays and numbers, compiled on its first call for each set of types.
+
+    Arrays must be C-contiguous; a read-only one is passed as a writeable alias, since Numba would
+    compile the function a second time for it. A kernel therefore never writes to an input.
+    """
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self.function = function
+        self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.lstrip('_')}"
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *arguments: Any) -> None:
+        # `arguments` stays alive until the call returns, and with it every aliased array.
+        passed = [_plain(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        with _entrance.lock:
+            if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+                self.function(*passed)
+            elif _entrance.serial:
+                self._serial(*passed)
+            else:
+                _entrance.bring_threads()
+                self._parallel(*passed)
+
+    @cached_property
+    def _parallel(self) -> Callable[..., None]:
+        return self._dispatcher("parallel", dict.fromkeys(PARALLEL_PARTS, False))
+
+    @cached_property
+    def _serial(self) -> Callable[..., None]:
+        return self._dispatcher("serial", False)
+
+    def _dispatcher(self, variant: str, parallel: dict[str, bool] | bool) -> Callable[..., None]:
+        options: dict[str, Any] = {**OPTIONS, "parallel": parallel}
+        dispatcher: Any = numba.njit(**options)(self.function)
+        dispatcher._cache = KernelCache(f"{self.name}.{variant}", self._announce)
+        return cast(Callable[..., None], dispatcher)
+
+    def _announce(self) -> None:
+        for callback in tuple(_observers):
+            callback(self.name)
+
+
+def kernel(function: Callable[..., None]) -> Kernel:
+    """Decorator: `function` writes its results into arrays it is given, along `prange` loops."""
+    return Kernel(function)
+
+
+def inner(function: Callable[..., None]) -> Callable[..., None]:
+    """Decorator: `function` is a part of kernels, compiled into those that call it."""
+    return cast(Callable[..., None], numba.njit(**OPTIONS)(function))
+
+
+def on_compile(callback: Callable[[str], object]) -> Callable[[], None]:
+    """Have `callback(name)` called whenever a kernel is compiled, not when it comes from the cache.
+
+    Returns a function that ends this.
+    """
+    _observers.append(callback)
+
+    def remove() -> None:
+        if callback in _observers:
+            _observers.remove(callback)
+
+    return remove
+
+
+class _Alias:
+    """The same memory, said to be writeable."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.__array_interface__ = {
+            **array.__array_interface__,
+            "data": (array.__array_interface__["data"][0], False),
+        }
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    flags = array.flags
+    if flags.behaved:  # aligned and writeable
+        return array
+    return np.asarray(_Alias(array)) if flags.aligned else array.copy()

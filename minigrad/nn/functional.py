@@ -1,0 +1,46 @@
+"""What layers compute, as functions, with PyTorch's names and signatures."""
+
+from __future__ import annotations
+
+from minigrad.errors import ShapeError
+from minigrad.ops import (
+    avg_pool2d,
+    conv2d,
+    cross_entropy,
+    dropout,
+    log_softmax,
+    matmul,
+    matrix_transpose,
+    max_pool2d,
+    nll_loss,
+    relu,
+    sigmoid,
+    tanh,
+)
+from minigrad.tensor import Operand, Tensor, asarray
+
+__all__ = [
+    "avg_pool2d",
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "linear",
+    "log_softmax",
+    "max_pool2d",
+    "nll_loss",
+    "relu",
+    "sigmoid",
+    "tanh",
+]
+
+
+def linear(input: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
+    """y = x Wᵀ + b for x (..., in_features), W (out_features, in_features), b (out_features,)."""
+    x, weight = asarray(input), asarray(weight)
+    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
+        raise ShapeError(
+            "linear: takes an input (..., in_features) and a weight (out_features, in_features), "
+            f"got shapes {x.shape} and {weight.shape}"
+        )
+    y = matmul(x, matrix_transpose(weight))
+    return y if bias is None else y + bias

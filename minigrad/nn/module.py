@@ -1,0 +1,349 @@
+"""`Module`, the unit networks are built of: a tree of parameters, buffers and further modules.
+
+Whatever is stored as an attribute finds its place in the tree by its type. Names, order and
+state_dict keys are PyTorch's.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+from minigrad import tape
+from minigrad.errors import ArgumentError, MinigradError, StateDictError
+from minigrad.nn.parameter import Parameter
+from minigrad.spec import FLOATING, Spec, as_dtype, require_floating
+from minigrad.tensor import Tensor, asarray
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict` did not find, and what it found no place for."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """Base of all layers and networks; a subclass defines `forward`.
+
+    Calling a module runs `forward` between its hooks. An error that arises inside carries the
+    path of the module it arose in (`LeNet5.features_detector.0`).
+    """
+
+    training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Module | None]
+
+    def __init__(self) -> None:
+        for name, value in (
+            ("training", True),
+            ("_parameters", {}),
+            ("_buffers", {}),
+            ("_transient", set()),
+            ("_modules", {}),
+            ("_forward_pre_hooks", []),
+            ("_forward_hooks", []),
+        ):
+            object.__setattr__(self, name, value)
+
+    forward: Callable[..., Any]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        outer = tape.state.scope
+        tape.state.scope = scope = (outer, self)
+        try:
+            for before in list(self._forward_pre_hooks):
+                replaced = before(self, args)
+                if replaced is not None:
+                    args = replaced if isinstance(replaced, tuple) else (replaced,)
+            result = self.forward(*args, **kwargs)
+            for after in list(self._forward_hooks):
+                replaced = after(self, args, result)
+                result = result if replaced is None else replaced
+        except MinigradError as error:
+            if error.module_path is None:
+                error.module_path = module_path(scope)
+            raise
+        finally:
+            tape.state.scope = outer
+        return result
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__call__" in cls.__dict__:
+            raise TypeError(f"{cls.__name__} defines __call__; define forward, which it calls")
+
+    # -- the tree -----------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_modules" not in self.__dict__:
+            raise ArgumentError(
+                f"{type(self).__name__}: call super().__init__() before storing {name!r}"
+            )
+        homes = (self._parameters, self._buffers, self._modules)
+        kinds = (Parameter, Tensor, Module)
+        home = next((h for h in homes if name in h), None)
+        if isinstance(value, Parameter):
+            home = self._parameters
+        elif isinstance(value, Module):
+            home = self._modules
+        elif home is not None and value is not None:
+            kind = kinds[homes.index(home)]
+            if not isinstance(value, kind):
+                raise ArgumentError(
+                    f"{type(self).__name__}.{name} holds a {kind.__name__}, got "
+                    f"{type(value).__name__}; delete the attribute first"
+                )
+        if home is None:
+            object.__setattr__(self, name, value)
+            return
+        for other in homes:
+            if other is not home:
+                other.pop(name, None)
+        self.__dict__.pop(name, None)
+        home[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        for home in ("_parameters", "_buffers", "_modules"):
+            entries = self.__dict__.get(home, {})
+            if name in entries:
+                return entries[name]
+        raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        for home in (self._parameters, self._buffers, self._modules):
+            if name in home:
+                del home[name]
+                return
+        object.__delattr__(self, name)
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Add a parameter under a name; None keeps the name without one."""
+        self._parameters[_valid_name(self, name)] = parameter
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that belongs to the state but is not trained; not saved if transient."""
+        self._buffers[_valid_name(self, name)] = tensor
+        if not persistent:
+            self._transient.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a submodule under a name."""
+        if module is not None and not isinstance(module, Module):
+            raise ArgumentError(
+                f"{type(self).__name__}: submodule {name!r} must be a Module, got "
+                f"{type(module).__name__}"
+            )
+        self._modules[_valid_name(self, name)] = module
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with their dotted paths, parents first."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            path, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield path, module
+            children = [(_join(path, name), child) for name, child in module.named_children()]
+            stack.extend(reversed(children))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly below, with their names."""
+        return ((name, child) for name, child in self._modules.items() if child is not None)
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below."""
+        return (child for _, child in self.named_children())
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """All parameters, each once, with their dotted paths."""
+        return self._named_tensors("_parameters", prefix, recurse)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """All buffers, each once, with their dotted paths."""
+        return self._named_tensors("_buffers", prefix, recurse)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def _named_tensors(self, home: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+            for name, tensor in getattr(module, home).items():
+                if tensor is not None and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    yield _join(path, name), tensor
+
+    def get_submodule(self, path: str) -> Module:
+        """The module at a dotted path; "" is this one. Raises ArgumentError where none is."""
+        module: Module | None = self
+        for name in path.split(".") if path else []:
+            module = module._modules.get(name) if module is not None else None
+        if module is None:
+            raise ArgumentError(f"{type(self).__name__} has no submodule {path!r}")
+        return module
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call `function` with every module, children first, and return this one."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    # -- modes --------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, or with False evaluation mode, in all modules."""
+        for module in self.modules():
+            object.__setattr__(module, "training", bool(mode))
+        return self
+
+    def eval(self) -> Self:
+        """Set evaluation mode in all modules."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set whether the parameters require a gradient."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to None."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def to(self, dtype: Any) -> Self:
+        """Convert all floating-point parameters and buffers to `dtype`, in place."""
+        chosen = as_dtype(dtype)
+        require_floating("Module.to", Spec.of((), chosen))
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.dtype in FLOATING:
+                tensor.convert_(chosen)
+        return self
+
+    def double(self) -> Self:
+        """Convert to float64, in place."""
+        return self.to("float64")
+
+    def float(self) -> Self:
+        """Convert to float32, in place."""
+        return self.to("float32")
+
+    # -- state --------------------------------------------------------------------------------
+
+    def _state(self) -> Iterator[tuple[str, Tensor]]:
+        for path, module in self.named_modules():
+            for name, parameter in module._parameters.items():
+                if parameter is not None:
+                    yield _join(path, name), parameter
+            for name, buffer in module._buffers.items():
+                if buffer is not None and name not in module._transient:
+                    yield _join(path, name), buffer
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All parameters and persistent buffers by dotted path, detached. Later training does
+        not change what is returned: values never change."""
+        return {path: tensor.detach() for path, tensor in self._state()}
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True
+    ) -> IncompatibleKeys:
+        """Take over the values of a state_dict, of tensors or arrays.
+
+        Raises StateDictError, before anything is changed, if a shape or dtype differs or, with
+        `strict`, if the keys do. Returns the keys that were missing and those left over.
+        """
+        own = dict(self._state())
+        missing = [key for key in own if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in own]
+        problems = [f"missing {key!r}" for key in missing] if strict else []
+        problems += [f"unexpected {key!r}" for key in unexpected] if strict else []
+        shared = [key for key in own if key in state_dict]
+        for key in shared:
+            spec = asarray(state_dict[key]).spec
+            if spec != own[key].spec:
+                problems.append(f"{key!r} takes {own[key].spec}, got {spec}")
+        if problems:
+            shown = "; ".join(problems[:5])
+            more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+            raise StateDictError(f"state_dict does not fit {type(self).__name__}: {shown}{more}")
+        for key in shared:
+            own[key].assign(state_dict[key])
+        return IncompatibleKeys(missing, unexpected)
+
+    # -- hooks --------------------------------------------------------------------------------
+
+    def register_forward_pre_hook(
+        self, hook: Callable[[Module, tuple[Any, ...]], Any]
+    ) -> tape.Handle:
+        """Call hook(module, args) before `forward`; what it returns replaces the arguments."""
+        self._forward_pre_hooks.append(hook)
+        return tape.Handle(self._forward_pre_hooks, hook)
+
+    def register_forward_hook(
+        self, hook: Callable[[Module, tuple[Any, ...], Any], Any]
+    ) -> tape.Handle:
+        """Call hook(module, args, output) after `forward`; what it returns replaces the output."""
+        self._forward_hooks.append(hook)
+        return tape.Handle(self._forward_hooks, hook)
+
+    # -- printing -----------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets of the printed module: its arguments."""
+        return ""
+
+    def __repr__(self) -> str:
+        title, extra = type(self).__name__, self.extra_repr()
+        children = [f"({name}): {child!r}" for name, child in self._modules.items()]
+        if not children:
+            return f"{title}({extra})"
+        body = "\n".join([extra, *children] if extra else children)
+        indented = body.replace("\n", "\n  ")
+        return f"{title}(\n  {indented}\n)"
+
+
+def module_path(scope: tuple[Any, Any] | None) -> str | None:
+    """The dotted path of the innermost module of a scope, starting with the outermost's name."""
+    modules: list[Module] = []
+    while scope is not None:
+        scope, module = scope
+        modules.append(module)
+    if not modules:
+        return None
+    names = [getattr(modules[-1], "model_name", type(modules[-1]).__name__)]
+    for child, parent in reversed(list(itertools.pairwise(modules))):
+        paths = (path for path, module in parent.named_modules() if module is child)
+        names.append(next(paths, type(child).__name__))
+    return ".".join(names)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _valid_name(module: Module, name: str) -> str:
+    if not isinstance(name, str) or not name or "." in name:
+        raise ArgumentError(
+            f"{type(module).__name__}: the name of a member is text without a dot, got {name!r}"
+        )
+    members = module._parameters.keys() | module._buffers.keys() | module._modules.keys()
+    if name not in members and hasattr(module, name):
+        raise ArgumentError(f"{type(module).__name__} already has an attribute {name!r}")
+    return name

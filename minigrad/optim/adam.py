@@ -1,0 +1,97 @@
+"""Adam, and AdamW, which decays the weights apart from the gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minigrad.optim.optimizer import Group, Optimizer, State
+from minigrad.tensor import Array
+
+
+class Adam(Optimizer):
+    """θ ← θ - lr m̂ / (sqrt(v̂) + eps), with the running means m of the gradient and v of its
+    square, corrected for their start at zero: m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ).
+
+    `weight_decay` adds weight_decay θ to the gradient; `amsgrad` takes the largest v so far
+    (Kingma and Ba 2015, algorithm 1; Reddi et al. 2018, algorithm 2).
+    """
+
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "lr": (0, math.inf),
+        "betas": (0, 1),
+        "eps": (0, math.inf),
+        "weight_decay": (0, math.inf),
+    }
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+            },
+        )
+
+    def decay(self, value: Array, grad: Array, group: Group) -> tuple[Array, Array]:
+        """The value and the gradient after the weight decay."""
+        decay = group["weight_decay"]
+        return value, grad + decay * value if decay else grad
+
+    def update(self, value: Array, grad: Array, state: State, group: Group) -> Array:
+        value, grad = self.decay(value, grad, group)
+        if not state:
+            state |= {
+                "step": 0,
+                "exp_avg": np.zeros_like(value),
+                "exp_avg_sq": np.zeros_like(value),
+            }
+            if group["amsgrad"]:
+                state["max_exp_avg_sq"] = np.zeros_like(value)
+        beta1, beta2 = group["betas"]
+        state["step"] = step = state["step"] + 1
+        state["exp_avg"] = mean = beta1 * state["exp_avg"] + (1 - beta1) * grad
+        state["exp_avg_sq"] = square = beta2 * state["exp_avg_sq"] + (1 - beta2) * (grad * grad)
+        if group["amsgrad"]:
+            state["max_exp_avg_sq"] = square = np.maximum(state["max_exp_avg_sq"], square)
+        root = np.sqrt(square) / math.sqrt(1 - beta2**step) + group["eps"]
+        result: Array = value - (group["lr"] / (1 - beta1**step)) * mean / root
+        return result
+
+
+class AdamW(Adam):
+    """Adam with θ ← θ - lr weight_decay θ before each step, in place of a term in the gradient
+    (Loshchilov and Hutter 2019, algorithm 2)."""
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+
+    def decay(self, value: Array, grad: Array, group: Group) -> tuple[Array, Array]:
+        return value * (1 - group["lr"] * group["weight_decay"]), grad

@@ -1,0 +1,66 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from minigrad.errors import ArgumentError
+from minigrad.optim.optimizer import Group, Optimizer, State
+from minigrad.tensor import Array
+
+
+class SGD(Optimizer):
+    """θ ← θ - lr d, with d = g + weight_decay θ and, with momentum μ, the velocity
+    v ← μ v + (1 - dampening) d in its place, or d + μ v if `nesterov`.
+
+    The velocity starts as d  (Sutskever et al. 2013, section 2, in PyTorch's form).
+    """
+
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "lr": (0, math.inf),
+        "momentum": (0, math.inf),
+        "weight_decay": (0, math.inf),
+    }
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ArgumentError(
+                "SGD: nesterov takes a momentum above 0 and no dampening, got momentum="
+                f"{momentum} and dampening={dampening}"
+            )
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+            },
+        )
+
+    def update(self, value: Array, grad: Array, state: State, group: Group) -> Array:
+        direction = grad + group["weight_decay"] * value if group["weight_decay"] else grad
+        momentum = group["momentum"]
+        if momentum:
+            velocity = state.get("momentum_buffer")
+            if velocity is None:
+                velocity = direction
+            else:
+                velocity = momentum * velocity + (1 - group["dampening"]) * direction
+            state["momentum_buffer"] = velocity
+            direction = direction + momentum * velocity if group["nesterov"] else velocity
+        return value - group["lr"] * direction
