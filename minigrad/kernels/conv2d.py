@@ -78,9 +78,11 @@ def conv2d(
         taps,
         # (1, groups, R * S * C/groups, K/groups)
         _panels(
-            _by_group(weight, groups).transpose(0, 3, 4, 2, 1).reshape(1, groups, len(taps), -1)
+            _by_group(weight, groups)
+            .transpose(0, 3, 4, 2, 1)
+            .reshape(1, groups, len(taps), K // groups)
         ),
-        _panels(bias.reshape(1, groups, 1, -1)),
+        _panels(bias.reshape(1, groups, 1, len(bias) // groups)),
         out.reshape(-1),
         _steps((OH * OW, K)),
         (source[0:1].size, C // groups),
@@ -128,7 +130,7 @@ def conv2d_input_grad(
                 _steps((rows, row), (columns, K)),
                 taps,
                 _panels(block.reshape(1, groups, len(taps), C // groups)),
-                _panels(bias.reshape(1, groups, 1, -1)),
+                _panels(bias.reshape(1, groups, 1, len(bias) // groups)),
                 out.reshape(-1),
                 (h * W + w) * C + _steps((rows, stride[0] * W * C), (columns, stride[1] * C)),
                 (source[0:1].size, K // groups),

@@ -134,17 +134,17 @@ def max_pool2d_reference(
 def max_pool2d_backward_reference(
     grad: np.ndarray, indices: np.ndarray, input_size: Pair
 ) -> np.ndarray:
-    N, C = grad.shape[:2]
+    N, C, OH, OW = grad.shape
     out = np.zeros((N, C, input_size[0] * input_size[1]), grad.dtype)
-    n, c = np.ogrid[:N, :C]
-    np.add.at(out, (n[..., None], c[..., None], indices.reshape(N, C, -1)), grad.reshape(N, C, -1))
+    n, c, _, _ = np.ogrid[:N, :C, :OH, :OW]
+    np.add.at(out, (n, c, indices), grad)
     return out.reshape(N, C, *input_size)
 
 
 def max_pool2d_gather_reference(x: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    N, C = x.shape[:2]
-    flat = np.take_along_axis(x.reshape(N, C, -1), indices.reshape(N, C, -1), axis=2)
-    return flat.reshape(indices.shape)
+    N, C, H, W = x.shape
+    n, c, _, _ = np.ogrid[tuple(map(slice, indices.shape))]
+    return x.reshape(N, C, H * W)[n, c, indices]
 
 
 def _taps(

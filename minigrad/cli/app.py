@@ -1,0 +1,71 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minigrad import __version__
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A small automatic-differentiation engine that trains convolutional networks on a CPU.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"minigrad {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="The network: lenet5.")],
+    data: Annotated[
+        str | None, typer.Option(help="digits (in the package), mnist or fashion-mnist.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The folder with the IDX files of --data.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd, adam or adamw.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights and order.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder; by default runs/MODEL-DATA.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --out where it stopped.")
+    ] = False,
+) -> None:
+    """Train a network and keep the run in a folder. What is not given has a good default."""
+    from minigrad.cli.settings import given
+    from minigrad.cli.train import run
+
+    options = given(
+        model=model,
+        data=data,
+        data_dir=None if data_dir is None else str(data_dir),
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        lr=lr,
+        seed=seed,
+    )
+    sys.exit(run(options, out, resume))

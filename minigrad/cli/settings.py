@@ -1,0 +1,84 @@
+"""What a training run is made of, its defaults for each data set, and which values are sound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from minigrad.data import DATASETS
+from minigrad.errors import ArgumentError, CheckpointError
+from minigrad.optim import OPTIMIZERS
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "digits": {"epochs": 30, "batch_size": 32, "optimizer": "adam", "lr": 3e-3},
+    "mnist": {"epochs": 15, "batch_size": 64, "optimizer": "adam", "lr": 2e-3},
+    "fashion-mnist": {"epochs": 15, "batch_size": 64, "optimizer": "adam", "lr": 2e-3},
+}
+"""By data set: what LeNet-5 learns it well with."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run: all that its result depends on."""
+
+    model: str
+    data: str
+    data_dir: str | None
+    epochs: int
+    batch_size: int
+    optimizer: str
+    lr: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, known in (("data", DATASETS), ("optimizer", OPTIMIZERS)):
+            if getattr(self, name) not in known:
+                raise ArgumentError(
+                    f"--{name} takes {', '.join(known)}; got {getattr(self, name)!r}"
+                )
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                option = name.replace("_", "-")
+                raise ArgumentError(
+                    f"--{option} must be at least {least}, got {getattr(self, name)}"
+                )
+        if self.seed >= 2**63:
+            raise ArgumentError(f"--seed must be below 2^63, got {self.seed}")
+        if not (self.lr > 0 and math.isfinite(self.lr)):
+            raise ArgumentError(f"--lr must be a number above 0, got {self.lr}")
+
+    @staticmethod
+    def complete(options: Mapping[str, Any]) -> Settings:
+        """The options given, with defaults for the others."""
+        data = options.get("data", "digits")
+        base = {"data": data, "data_dir": None, "seed": 0}
+        return Settings(**{**base, **DEFAULTS.get(data, DEFAULTS["digits"]), **options})
+
+    @staticmethod
+    def restored(saved: Any, options: Mapping[str, Any]) -> Settings:
+        """The settings of a run that is continued; only `epochs` and `data_dir` may be changed."""
+        names = {field.name for field in fields(Settings)}
+        if not isinstance(saved, dict) or saved.keys() != names:
+            raise CheckpointError("config.json does not hold the settings of a run")
+        for name, value in options.items():
+            if name not in ("epochs", "data_dir") and value != saved[name]:
+                option = name if name == "model" else f"--{name.replace('_', '-')}"
+                raise ArgumentError(
+                    f"the run was started with {option} {saved[name]}, not {value}; leave it out "
+                    "to continue, or start another run with another --out"
+                )
+        try:
+            return Settings(**{**saved, **options})
+        except TypeError as error:
+            raise CheckpointError(f"config.json: {error}") from None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values by name, for JSON."""
+        return asdict(self)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
