@@ -33,13 +33,18 @@ def manual_seed(seed: int) -> None:
 
 def get_rng_state() -> Draw:
     """The seed and the number of draws made: what a checkpoint keeps."""
-    return _seed, _count
+    with _lock:
+        return _seed, _count
 
 
 def set_rng_state(state: Draw) -> None:
     """Go on from a state that `get_rng_state` gave."""
     global _seed, _count
+    if not isinstance(state, (tuple, list)) or len(state) != 2:
+        raise ArgumentError(f"set_rng_state: a state is (seed, count), got {state!r}")
     seed, count = (as_integer("set_rng_state", "state", v) for v in state)
+    if not (0 <= seed < 2**64 and 0 <= count < 2**64):
+        raise ArgumentError(f"set_rng_state: both lie between 0 and 2^64 - 1, got {state!r}")
     with _lock:
         _seed, _count = seed, count
 

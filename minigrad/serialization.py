@@ -32,8 +32,13 @@ def save(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save as to_bytes
 
+    if not isinstance(obj, Mapping):
+        raise ArgumentError(f"save: takes a dictionary, got {type(obj).__name__}")
     arrays: dict[str, Array] = {}
-    skeleton = _take_apart(obj, "", arrays)
+    try:
+        skeleton = _take_apart(obj, "", arrays)
+    except RecursionError:
+        raise ArgumentError("save: the dictionary is nested too deep, or holds itself") from None
     data = to_bytes(arrays, metadata={_METADATA: json.dumps(skeleton)})
     write_atomically(Path(path), lambda partial: partial.write_bytes(data))
 
@@ -45,9 +50,13 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     from safetensors import SafetensorError, safe_open
 
+    # numpy lacks a dtype that a file may name, or the JSON is nested too deep.
+    unreadable = SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError
+
     file = Path(path)
     if not file.is_file():
-        raise CheckpointError(f"{file}: no such file")
+        what = "is a folder" if file.is_dir() else "no such file"
+        raise CheckpointError(f"{file}: {what}")
     try:
         with safe_open(file, framework="np") as opened:
             metadata = opened.metadata() or {}
@@ -56,7 +65,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         if skeleton is None:
             return dict(tensors)
         result = _put_together(skeleton, tensors)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (*unreadable, RecursionError) as error:
         raise CheckpointError(f"{file}: cannot be read ({error}); it may be cut short") from None
     if not isinstance(result, dict):
         raise CheckpointError(f"{file}: holds no dictionary")
@@ -65,42 +74,52 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     """Have `write` make a file beside `path`, then put it in its place in one step."""
-    partial = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    partial = path.parent / f".{secrets.token_hex(4)}.partial"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from None
+    except (OSError, ValueError) as error:  # ValueError: the path holds a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{path}: cannot be written ({reason})") from None
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             partial.unlink(missing_ok=True)
 
 
 def _take_apart(value: Any, path: str, arrays: dict[str, Array]) -> Any:
     """The JSON form of a value; tensors go to `arrays` and leave their key behind."""
     if isinstance(value, Tensor):
-        value = value.detach().numpy()
+        return _take_out(value.detach().numpy(), path, arrays)
     if isinstance(value, np.ndarray):
-        while path in arrays:
-            path += "'"
-        # ascontiguousarray alone would make a 0-d array 1-d.
-        arrays[path] = np.ascontiguousarray(value).reshape(value.shape)
-        return {_TENSOR: path}
+        return _take_out(asarray(value).numpy(), path, arrays)
     if isinstance(value, Mapping):
         taken = {}
         for key, item in value.items():
             if not isinstance(key, (str, int)) or key == _TENSOR:
                 raise ArgumentError(f"save: keys are text or integers, got {key!r}")
-            taken[str(key)] = _take_apart(item, f"{path}.{key}" if path else str(key), arrays)
+            name = str(key)
+            if name in taken:
+                raise ArgumentError(f"save: the key {name!r} is there twice, as text and as number")
+            taken[name] = _take_apart(item, f"{path}.{name}" if path else name, arrays)
         return taken
     if isinstance(value, (list, tuple)):
         return [_take_apart(item, f"{path}.{i}", arrays) for i, item in enumerate(value)]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise ArgumentError(f"save: {path or 'the top'} is a {type(value).__name__}, which has no form")
+
+
+def _take_out(array: Array, path: str, arrays: dict[str, Array]) -> dict[str, str]:
+    # Paths may coincide, as those of {"a.b": x, "a": {"b": y}}; one is the format's own.
+    key = path.encode(errors="replace").decode()
+    while key in arrays or key == "__metadata__":
+        key += "'"
+    # ascontiguousarray alone would make a 0-d array 1-d.
+    arrays[key] = np.ascontiguousarray(array).reshape(array.shape)
+    return {_TENSOR: key}
 
 
 def _put_together(value: Any, tensors: Mapping[str, Tensor]) -> Any:

@@ -150,7 +150,7 @@ def common_dtype(op: str, *specs: Spec) -> np.dtype[Any]:
 def broadcast_shapes(op: str, *shapes: Shape) -> Shape:
     """The shape that all broadcast to (array API standard, section Broadcasting)."""
     first = shapes[0]
-    if all(shape == first for shape in shapes):
+    if shapes.count(first) == len(shapes):
         return first
     ndim = max(len(shape) for shape in shapes)
     result = [1] * ndim

@@ -212,7 +212,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same value without its record and without a gradient."""
-        return _leaf(self._array, self._spec)
+        return constant(self._array)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad` and return the tensor itself."""
@@ -410,7 +410,9 @@ def _wrap(array: Array, spec: Spec, node: tape.Node | None, index: int, grad: bo
     return _fill(object.__new__(Tensor), array, spec, node, index, requires_grad)
 
 
-def _leaf(array: Array, spec: Spec) -> Tensor:
+def constant(array: Array) -> Tensor:
+    """An array of a supported dtype as a tensor, without a copy and without a gradient."""
+    spec = Spec.of(array.shape, array.dtype)
     return _fill(object.__new__(Tensor), array, spec, None, 0, False)
 
 
@@ -435,8 +437,7 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
         return data
     if isinstance(data, Tensor):
         return data.astype(dtype)
-    array = _as_array(data, dtype)
-    return _leaf(array, Spec.of(array.shape, array.dtype))
+    return constant(_as_array(data, dtype))
 
 
 # -- running ops ------------------------------------------------------------------------------
@@ -509,8 +510,7 @@ def _root(who: str, output: Tensor, cotangent: Tensor | None) -> tuple[tape.Valu
                 f"{who}: a tensor of shape {output.shape} has no single gradient; reduce it to "
                 "one element, or pass the cotangent to start from, of the same shape"
             )
-        ones = np.ones(output.shape, output.dtype)
-        return _value(output), _leaf(ones, output._spec)
+        return _value(output), constant(np.ones(output.shape, output.dtype))
     if not isinstance(cotangent, Tensor):
         cotangent = asarray(cotangent)
     if cotangent.spec != output.spec:

@@ -115,8 +115,10 @@ def max_pool2d(
         )
     values = np.empty((N, *output_size, C), x.dtype)
     indices = np.empty(values.shape, np.int64)
+    strides = axes[0].stride, axes[1].stride
     starts = axes[0].before, axes[1].before
-    _max(channels_last(x), values, indices, down, across, stride, starts, dilation)
+    dilations = axes[0].dilation, axes[1].dilation
+    _max(channels_last(x), values, indices, down, across, strides, starts, dilations)
     return channels_first(values), channels_first(indices)
 
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
-from minigrad.errors import IndexingError
+from minigrad.errors import ArgumentError, IndexingError
 from minigrad.nn.module import Module
 
 
@@ -25,20 +25,23 @@ class Sequential(Module):
             self.add_module(name, module)
 
     def forward(self, x: Any) -> Any:
-        for module in self.children():
-            x = module(x)
+        for module in self._modules.values():
+            x = module(x)  # type: ignore[misc]
         return x
 
     def append(self, module: Module) -> Sequential:
-        """Add a module at the end."""
-        self.add_module(str(len(self)), module)
+        """Add a module at the end, named by its position."""
+        name = str(len(self))
+        if name in self._modules:
+            raise ArgumentError(f"Sequential: append would replace the module named {name!r}")
+        self.add_module(name, module)
         return self
 
     def __len__(self) -> int:
         return len(self._modules)
 
     def __iter__(self) -> Iterator[Module]:
-        return self.children()
+        return iter(self._modules.values())  # type: ignore[arg-type]
 
     def __getitem__(self, index: int | slice) -> Any:
         entries = list(self._modules.items())

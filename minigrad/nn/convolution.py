@@ -51,9 +51,7 @@ class Conv2d(Module):
         self.out_channels = out_channels
         self.kernel_size = as_pair("Conv2d", "kernel_size", kernel_size, 1)
         self.stride = as_pair("Conv2d", "stride", stride, 1)
-        if not isinstance(padding, str):
-            as_padding("Conv2d", padding)
-        self.padding = (padding, padding) if isinstance(padding, int) else padding
+        self.padding = _padding(padding, self.stride)
         self.dilation = as_pair("Conv2d", "dilation", dilation, 1)
         self.groups = groups
         shape = (out_channels, in_channels // groups, *self.kernel_size)
@@ -77,9 +75,22 @@ class Conv2d(Module):
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
         text += f", stride={self.stride}"
         if self.padding != (0, 0):
-            text += f", padding={self.padding!r}"
+            text += f", padding={self.padding}"
         if self.dilation != (1, 1):
             text += f", dilation={self.dilation}"
         if self.groups != 1:
             text += f", groups={self.groups}"
         return text if self.bias is not None else f"{text}, bias=False"
+
+
+def _padding(padding: Any, stride: tuple[int, int]) -> Any:
+    """The padding as PyTorch keeps and prints it: a name, or one number a side, or pairs."""
+    if not isinstance(padding, str):
+        vertical, horizontal = as_padding("Conv2d", padding)
+        even = vertical[0] == vertical[1] and horizontal[0] == horizontal[1]
+        return (vertical[0], horizontal[0]) if even else (vertical, horizontal)
+    if padding not in ("valid", "same"):
+        raise ArgumentError(f"Conv2d: padding takes integers, 'valid' or 'same', got {padding!r}")
+    if padding == "same" and stride != (1, 1):
+        raise ArgumentError(f"Conv2d: padding 'same' takes stride 1, got {stride}")
+    return padding

@@ -16,7 +16,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
+        if not isinstance(p, (int, float)) or not 0 <= p <= 1:
             raise ArgumentError(f"Dropout: p is a probability between 0 and 1, got {p!r}")
         self.p = p
         self.inplace = inplace

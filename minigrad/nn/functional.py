@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from minigrad import ops
 from minigrad.errors import ShapeError
 from minigrad.ops import (
     avg_pool2d,
     conv2d,
     cross_entropy,
     dropout,
-    log_softmax,
     matmul,
     matrix_transpose,
     max_pool2d,
@@ -43,4 +43,14 @@ def linear(input: Operand, weight: Operand, bias: Operand | None = None) -> Tens
             f"got shapes {x.shape} and {weight.shape}"
         )
     y = matmul(x, matrix_transpose(weight))
-    return y if bias is None else y + bias
+    if bias is None:
+        return y
+    bias = asarray(bias)
+    if bias.shape != weight.shape[:1]:
+        raise ShapeError(f"linear: the bias takes shape {weight.shape[:1]}, got {bias.shape}")
+    return y + bias
+
+
+def log_softmax(input: Operand, dim: int) -> Tensor:
+    """The logarithm of the softmax of `input` along `dim`."""
+    return ops.log_softmax(input, dim)

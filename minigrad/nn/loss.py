@@ -10,7 +10,7 @@ from minigrad.tensor import Tensor
 class CrossEntropyLoss(Module):
     """The cross-entropy of scores (N, C, ...) and classes (N, ...); see `ops.cross_entropy`."""
 
-    def __init__(self, reduction: str = "mean") -> None:
+    def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()
         self.reduction = reduction
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 from minigrad import tape
+from minigrad.creation import zeros_like
 from minigrad.errors import ArgumentError, MinigradError, StateDictError
 from minigrad.nn.parameter import Parameter
 from minigrad.spec import FLOATING, Spec, as_dtype, require_floating
@@ -102,6 +103,8 @@ class Module:
         for other in homes:
             if other is not home:
                 other.pop(name, None)
+        if home is not self._buffers:
+            self._transient.discard(name)
         self.__dict__.pop(name, None)
         home[name] = value
 
@@ -116,39 +119,51 @@ class Module:
         for home in (self._parameters, self._buffers, self._modules):
             if name in home:
                 del home[name]
+                self._transient.discard(name)
                 return
         object.__delattr__(self, name)
 
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter under a name; None keeps the name without one."""
-        self._parameters[_valid_name(self, name)] = parameter
+        self._register(self._parameters, name, param, Parameter)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that belongs to the state but is not trained; not saved if transient."""
-        self._buffers[_valid_name(self, name)] = tensor
-        if not persistent:
-            self._transient.add(name)
+        self._register(self._buffers, name, tensor, Tensor)
+        (self._transient.discard if persistent else self._transient.add)(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a submodule under a name."""
-        if module is not None and not isinstance(module, Module):
-            raise ArgumentError(
-                f"{type(self).__name__}: submodule {name!r} must be a Module, got "
-                f"{type(module).__name__}"
-            )
-        self._modules[_valid_name(self, name)] = module
+        self._register(self._modules, name, module, Module)
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with their dotted paths, parents first."""
+    def _register(self, home: dict[str, Any], name: str, member: Any, kind: type) -> None:
+        owner = type(self).__name__
+        if not isinstance(name, str) or not name or "." in name:
+            raise ArgumentError(f"{owner}: a member's name is text without a dot, got {name!r}")
+        if member is not None and not isinstance(member, kind):
+            raise ArgumentError(
+                f"{owner}: {name!r} is to be a {kind.__name__}, got {type(member).__name__}"
+            )
+        if name not in home and hasattr(self, name):
+            raise ArgumentError(f"{owner} already has an attribute {name!r}")
+        home[name] = member
+
+    def named_modules(
+        self, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all below it with their dotted paths, parents first.
+
+        Each once, or with `remove_duplicate=False` once under every path that it has.
+        """
         seen: set[int] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
             path, module = stack.pop()
-            if id(module) in seen:
+            if remove_duplicate and id(module) in seen:
                 continue
             seen.add(id(module))
             yield path, module
-            children = [(_join(path, name), child) for name, child in module.named_children()]
+            children = [(_join(path, name), m) for name, m in module._modules.items() if m is not None]
             stack.extend(reversed(children))
 
     def modules(self) -> Iterator[Module]:
@@ -156,11 +171,15 @@ class Module:
         return (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly below, with their names."""
-        return ((name, child) for name, child in self._modules.items() if child is not None)
+        """The modules directly below, each once, with their names."""
+        seen: set[int] = set()
+        for name, child in self._modules.items():
+            if child is not None and id(child) not in seen:
+                seen.add(id(child))
+                yield name, child
 
     def children(self) -> Iterator[Module]:
-        """The modules directly below."""
+        """The modules directly below, each once."""
         return (child for _, child in self.named_children())
 
     def named_parameters(
@@ -189,28 +208,29 @@ class Module:
                     seen.add(id(tensor))
                     yield _join(path, name), tensor
 
-    def get_submodule(self, path: str) -> Module:
+    def get_submodule(self, target: str) -> Module:
         """The module at a dotted path; "" is this one. Raises ArgumentError where none is."""
         module: Module | None = self
-        for name in path.split(".") if path else []:
+        for name in target.split(".") if target else []:
             module = module._modules.get(name) if module is not None else None
         if module is None:
-            raise ArgumentError(f"{type(self).__name__} has no submodule {path!r}")
+            raise ArgumentError(f"{type(self).__name__} has no submodule {target!r}")
         return module
 
-    def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call `function` with every module, children first, and return this one."""
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call `fn` with every module, children first, and return this one."""
         for child in self.children():
-            child.apply(function)
-        function(self)
+            child.apply(fn)
+        fn(self)
         return self
 
     # -- modes --------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode, or with False evaluation mode, in all modules."""
-        for module in self.modules():
-            object.__setattr__(module, "training", bool(mode))
+        self.training = bool(mode)
+        for child in self.children():
+            child.train(mode)  # which a module may define anew, to stay in one mode
         return self
 
     def eval(self) -> Self:
@@ -223,10 +243,13 @@ class Module:
             parameter.requires_grad = requires_grad
         return self
 
-    def zero_grad(self) -> None:
-        """Set the gradient of every parameter to None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradient of every parameter to None, or to zeros where there is one."""
         for parameter in self.parameters():
-            parameter.grad = None
+            if set_to_none or parameter.grad is None:
+                parameter.grad = None
+            else:
+                parameter.grad = zeros_like(parameter)
 
     def to(self, dtype: Any) -> Self:
         """Convert all floating-point parameters and buffers to `dtype`, in place."""
@@ -248,7 +271,7 @@ class Module:
     # -- state --------------------------------------------------------------------------------
 
     def _state(self) -> Iterator[tuple[str, Tensor]]:
-        for path, module in self.named_modules():
+        for path, module in self.named_modules(remove_duplicate=False):
             for name, parameter in module._parameters.items():
                 if parameter is not None:
                     yield _join(path, name), parameter
@@ -269,6 +292,8 @@ class Module:
         Raises StateDictError, before anything is changed, if a shape or dtype differs or, with
         `strict`, if the keys do. Returns the keys that were missing and those left over.
         """
+        if not isinstance(state_dict, Mapping):
+            raise StateDictError(f"a state_dict is a mapping, got {type(state_dict).__name__}")
         own = dict(self._state())
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
@@ -276,9 +301,12 @@ class Module:
         problems += [f"unexpected {key!r}" for key in unexpected] if strict else []
         shared = [key for key in own if key in state_dict]
         for key in shared:
-            spec = asarray(state_dict[key]).spec
-            if spec != own[key].spec:
-                problems.append(f"{key!r} takes {own[key].spec}, got {spec}")
+            try:
+                got: Any = asarray(state_dict[key]).spec
+            except MinigradError:
+                got = type(state_dict[key]).__name__
+            if got != own[key].spec:
+                problems.append(f"{key!r} takes {own[key].spec}, got {got}")
         if problems:
             shown = "; ".join(problems[:5])
             more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
@@ -336,14 +364,3 @@ def module_path(scope: tuple[Any, Any] | None) -> str | None:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _valid_name(module: Module, name: str) -> str:
-    if not isinstance(name, str) or not name or "." in name:
-        raise ArgumentError(
-            f"{type(module).__name__}: the name of a member is text without a dot, got {name!r}"
-        )
-    members = module._parameters.keys() | module._buffers.keys() | module._modules.keys()
-    if name not in members and hasattr(module, name):
-        raise ArgumentError(f"{type(module).__name__} already has an attribute {name!r}")
-    return name

@@ -15,7 +15,7 @@ from minigrad.errors import DtypeError
 from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.ops.movement import unbroadcast
 from minigrad.spec import FLOATING, Spec, broadcast_shapes, common_dtype, require_floating
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray
+from minigrad.tensor import Array, Operand, Tensor, apply, asarray, constant
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -31,9 +31,11 @@ class Elementwise(Op):
     flops = 1
 
     def infer(self, *inputs: Spec) -> Spec:
-        dtype = common_dtype(self.name, *inputs)
         if self.floating_only:
             require_floating(self.name, *inputs)
+        if len(inputs) == 1:
+            return inputs[0]
+        dtype = common_dtype(self.name, *inputs)
         return Spec.of(broadcast_shapes(self.name, *[x.shape for x in inputs]), dtype)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor | Gradients | None:
@@ -82,7 +84,7 @@ def _like(op: str, value: Operand, other: Tensor) -> Tensor:
             f"{op}: the number {value!r} is no {dtype}, and nothing is promoted silently; convert "
             "the tensor first, with x.astype('float32') for example"
         )
-    return asarray(np.asarray(value, dtype))
+    return constant(np.array(value, dtype))
 
 
 def unary(op: Elementwise, x: Operand) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minigrad.creation import zeros_like
 from minigrad.errors import ArgumentError, StateDictError
 from minigrad.tape import enable_grad
 from minigrad.tensor import Array, Tensor, asarray
@@ -103,7 +104,7 @@ class Optimizer:
                 if set_to_none or parameter.grad is None:
                     parameter.grad = None
                 else:
-                    parameter.grad = parameter.grad.detach() * 0
+                    parameter.grad = zeros_like(parameter)
 
     def state_dict(self) -> dict[str, Any]:
         """Settings and state; parameters are numbered in the order they were given."""

@@ -1,0 +1,35 @@
+# Every target makes its own virtual environment in .venv; all it needs is Python 3.11+ with venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: train test test-slow bench format clean
+
+train: .venv/ready-plot
+	$(BIN)/minigrad train lenet5
+
+test: .venv/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+test-slow: .venv/ready-dev .venv/ready-bench
+	$(BIN)/pytest -m "slow or not slow"
+
+bench: .venv/ready-dev .venv/ready-bench
+	$(BIN)/python -m benchmarks
+
+format: .venv/ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/ready-%: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""What minigrad promises about time and memory, measured. Run `python -m benchmarks`."""

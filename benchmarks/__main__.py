@@ -1,0 +1,29 @@
+"""`python -m benchmarks [NAME ...]`: runs the benchmarks and prints their figures as a table."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import lenet_step, memory, startup
+
+BENCHMARKS = {"startup": startup, "memory": memory, "lenet": lenet_step}
+
+
+def main() -> None:
+    """Run the benchmarks named on the command line, or all."""
+    chosen = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in chosen if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    table = Table("what", "median (range)", "wanted")
+    for name in chosen:
+        for row in BENCHMARKS[name].rows():
+            table.add_row(*row)
+        table.add_section()
+    Console().print(table)
+
+
+main()
