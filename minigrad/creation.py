@@ -22,6 +22,12 @@ def _finish(array: Array, requires_grad: bool) -> Tensor:
     return tensor
 
 
+def _require_numbers(op: str, *values: Any) -> None:
+    for value in values:
+        if not isinstance(value, (int, float, np.bool_, np.integer, np.floating)):
+            raise ArgumentError(f"{op}: takes real numbers, got {value!r}")
+
+
 def zeros(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros."""
     return _finish(np.zeros(as_shape("zeros", shape), as_dtype(dtype)), requires_grad)
@@ -36,17 +42,24 @@ def full(
     shape: Lengths, fill_value: float, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of one value; its dtype is that of the value unless given."""
+    _require_numbers("full", fill_value)
     chosen = asarray(fill_value).dtype if dtype is None else as_dtype(dtype)
-    return _finish(np.full(as_shape("full", shape), fill_value, chosen), requires_grad)
+    try:
+        values = np.full(as_shape("full", shape), fill_value, chosen)
+    except (ValueError, OverflowError):
+        raise ArgumentError(f"full: fill_value {fill_value!r} is no {chosen}") from None
+    return _finish(values, requires_grad)
 
 
 def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the shape and, unless given, the dtype of x."""
+    x = asarray(x)
     return zeros(x.shape, x.dtype if dtype is None else dtype, requires_grad)
 
 
 def ones_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of the shape and, unless given, the dtype of x."""
+    x = asarray(x)
     return ones(x.shape, x.dtype if dtype is None else dtype, requires_grad)
 
 
@@ -61,9 +74,14 @@ def arange(
     if step == 0:
         raise ArgumentError("arange: step must not be 0")
     first, last = (0, start) if stop is None else (start, stop)
+    _require_numbers("arange", first, last, step)
     whole = all(isinstance(v, (int, np.integer)) for v in (first, last, step))
     chosen = as_dtype(dtype) if dtype is not None else (int64 if whole else float32)
-    return _finish(np.arange(first, last, step).astype(chosen), requires_grad)
+    try:
+        values = np.arange(first, last, step).astype(chosen)
+    except (ValueError, OverflowError) as error:
+        raise ArgumentError(f"arange: from {first} to {last} by {step}: {error}") from None
+    return _finish(values, requires_grad)
 
 
 def linspace(
@@ -78,6 +96,7 @@ def linspace(
     count = as_integer("linspace", "num", num)
     if count < 0:
         raise ArgumentError(f"linspace: num must not be negative, got {count}")
+    _require_numbers("linspace", start, stop)
     return _finish(
         np.linspace(start, stop, count, endpoint=endpoint).astype(as_dtype(dtype)), requires_grad
     )

@@ -7,6 +7,7 @@ abstract trace and an eager run cannot disagree. `op` is the name of who asks, f
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,14 +109,16 @@ def as_shape(op: str, shape: int | Sequence[int]) -> Shape:
     lengths = tuple([as_integer(op, "shape", length) for length in shape])  # type: ignore[union-attr]
     if any(length < 0 for length in lengths):
         raise ShapeError(f"{op}: a shape has no negative lengths, got {lengths}")
+    if size_of(lengths) > sys.maxsize // 8:
+        raise ShapeError(f"{op}: no memory holds an array of shape {lengths}")
     return lengths
 
 
 def as_dtype(dtype: Any) -> np.dtype[Any]:
     """`dtype` as one of the dtypes minigrad computes with."""
     try:
-        found = np.dtype(dtype)
-    except TypeError:
+        found = np.dtype("" if dtype is None else dtype)  # NumPy takes None for float64
+    except (TypeError, ValueError, SyntaxError):
         raise DtypeError(
             f"{dtype!r} is not a dtype; one is 'float32' or minigrad.float32"
         ) from None

@@ -42,8 +42,8 @@ class Node:
 
     `outputs` are the specs of its results, `needs` tells which inputs want a gradient, `reads`
     which inputs and outputs its backward reads. The arrays themselves are in `saved` until a
-    backward pass releases them; all else stays readable. `owner` is a weak reference to a leaf's
-    tensor, which receives the gradient.
+    backward pass releases them; all else stays readable. `receivers` are weak references to the
+    tensors whose `grad` a backward pass fills, by output: a leaf's, or where `retain_grad` asked.
     """
 
     __slots__ = (
@@ -54,8 +54,8 @@ class Node:
         "needs",
         "op",
         "outputs",
-        "owner",
         "reads",
+        "receivers",
         "saved",
         "scope",
     )
@@ -68,7 +68,6 @@ class Node:
         outputs: tuple[Spec, ...],
         reads: Reads = ((), ()),
         saved: tuple[Any, ...] | None = None,
-        owner: ReferenceType[Any] | None = None,
     ) -> None:
         self.op = op
         self.inputs = inputs
@@ -76,7 +75,7 @@ class Node:
         self.outputs = outputs
         self.reads = reads
         self.saved = saved
-        self.owner = owner
+        self.receivers: dict[int, ReferenceType[Any]] | None = None
         self.hooks: dict[int, list[Hook]] | None = None
         # A leaf outlives the call it is first used in, so it does not hold on to the modules.
         self.scope = state.scope if op is not None else None
@@ -150,13 +149,13 @@ def sweep(
 ) -> dict[Value, Any]:
     """Reverse-mode differentiation (Griewank and Walther 2008, chapter 3).
 
-    From `roots`, pairs of a value and its cotangent, to the `wanted` values, or to every leaf:
-    walk from the newest node to the oldest, take its cotangents, add those of its inputs to
-    what they have. Returns the cotangents of the wanted values that were reached.
+    From `roots`, pairs of a value and its cotangent, to the `wanted` values, or to all that have
+    a receiver: walk from the newest node to the oldest, take its cotangents, add those of its
+    inputs to what they have. Returns the cotangents of the wanted values that were reached.
     """
     nodes = ancestors(value[0] for value, _ in roots)
     if wanted is None:
-        wanted = {(node, 0) for node in nodes if node.op is None}
+        wanted = {(node, index) for node in nodes for index in node.receivers or ()}
     live = _live(nodes, wanted)
     pending: dict[Value, Any] = {}
     found: dict[Value, Any] = {}
@@ -250,6 +249,7 @@ class Handle:
         """Remove the hook; a second time does nothing."""
         if self._hook in self._hooks:
             self._hooks.remove(self._hook)
+        self._hooks = []
 
     def __enter__(self) -> Handle:
         return self

@@ -203,12 +203,12 @@ class Tensor:
         root = _root("backward", self, grad)
         with tape.set_recording(create_graph):
             found = tape.sweep([root], None, _wrap, _retain(retain_graph, create_graph))
-            for (node, _), gradient in found.items():
-                leaf = node.owner() if node.owner is not None else None
-                if leaf is not None and leaf._requires_grad:
-                    earlier = leaf._grad
+            for (node, index), gradient in found.items():
+                tensor = node.receivers[index]() if node.receivers else None
+                if tensor is not None and tensor._node is node and tensor._requires_grad:
+                    earlier = tensor._grad
                     # A tensor of its own: two leaves may have received the same cotangent.
-                    leaf._grad = _alias(gradient) if earlier is None else earlier + gradient
+                    tensor._grad = _alias(gradient) if earlier is None else earlier + gradient
 
     def detach(self) -> Tensor:
         """The same value without its record and without a gradient."""
@@ -221,16 +221,10 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Have `backward` fill `grad` of this tensor although an op computed it."""
-        if self.is_leaf:
-            return
-        reference = weakref.ref(self)
-
-        def keep(gradient: Tensor) -> None:
-            tensor = reference()
-            if tensor is not None:
-                tensor._grad = gradient if tensor._grad is None else tensor._grad + gradient
-
-        self.register_hook(keep)
+        if not self._requires_grad:
+            raise GradientError("retain_grad: the tensor does not require a gradient")
+        node, index = _value(self)
+        node.receivers = {**(node.receivers or {}), index: weakref.ref(self)}
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> tape.Handle:
         """Call `hook` with this tensor's gradient in each backward pass.
@@ -322,6 +316,11 @@ class Tensor:
         def __rpow__(self, other: Operand) -> Tensor: ...
         def __matmul__(self, other: Operand) -> Tensor: ...
         def __rmatmul__(self, other: Operand) -> Tensor: ...
+        def __and__(self, other: Operand) -> Tensor: ...
+        def __rand__(self, other: Operand) -> Tensor: ...
+        def __or__(self, other: Operand) -> Tensor: ...
+        def __ror__(self, other: Operand) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
         def __neg__(self) -> Tensor: ...
         def __pos__(self) -> Tensor: ...
         def __abs__(self) -> Tensor: ...
@@ -385,7 +384,7 @@ def _plain(data: Any) -> Any:
 
 
 def _shares_memory(array: Array, data: Any) -> bool:
-    return isinstance(data, np.ndarray) and np.may_share_memory(array, data)
+    return array is data or (array.base is not None and not isinstance(data, Tensor))
 
 
 def _fill(
@@ -447,7 +446,8 @@ def _value(tensor: Tensor) -> tape.Value:
     """The tensor's place in the record; a leaf gets one when it is first used."""
     node = tensor._node
     if node is None:
-        node = tape.Node(None, (), (), (tensor._spec,), owner=weakref.ref(tensor))
+        node = tape.Node(None, (), (), (tensor._spec,))
+        node.receivers = {0: weakref.ref(tensor)}
         tensor._node = node
     return node, tensor._index
 
@@ -520,6 +520,14 @@ def _root(who: str, output: Tensor, cotangent: Tensor | None) -> tuple[tape.Valu
     return _value(output), cotangent
 
 
+def _listed(argument: str, tensors: Any) -> list[Any]:
+    try:
+        return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    except TypeError:
+        got = type(tensors).__name__
+        raise ArgumentError(f"grad: {argument} takes one or several tensors, got {got}") from None
+
+
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
@@ -534,11 +542,10 @@ def grad(
     between inputs and outputs is walked. Raises GradientError where an output does not depend on
     an input, unless `allow_unused`, which gives None for it.
     """
-    outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outs, ins = _listed("outputs", outputs), _listed("inputs", inputs)
     cotangents: list[Tensor | None] = [None] * len(outs)
     if grad_outputs is not None:
-        cotangents = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+        cotangents = _listed("grad_outputs", grad_outputs)
     if len(cotangents) != len(outs):
         raise ArgumentError(f"grad: {len(cotangents)} grad_outputs for {len(outs)} outputs")
     for i, x in enumerate(ins):

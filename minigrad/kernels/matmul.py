@@ -26,6 +26,8 @@ BLOCKS = 8
 # No block is cut narrower than this.
 NARROWEST = 64
 
+ALL = slice(None)
+
 
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The matrix products of a (..., M, K) and b (..., K, N) -> (..., M, N), as `np.matmul`.
@@ -62,9 +64,6 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return out
 
 
-ALL = slice(None)
-
-
 def _part(operand: np.ndarray, block: tuple[slice, ...]) -> np.ndarray:
     """The part of an operand that a block of the output needs; an axis of 1 is broadcast."""
     own = block[len(block) - operand.ndim :]
@@ -74,7 +73,9 @@ def _part(operand: np.ndarray, block: tuple[slice, ...]) -> np.ndarray:
 def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     """Cut an output in halves, along the longest leading axis, or else along its matrices."""
     pieces = [1] * len(shape)
-    lengths = [*shape[:-2], shape[-2] // NARROWEST, shape[-1] // NARROWEST]
+    M, N = shape[-2:]
+    # A vector times a matrix reads the matrix row by row: narrower rows are slower.
+    lengths = [*shape[:-2], M // NARROWEST, N // NARROWEST if M > 1 else 0]
     while math.prod(pieces) < BLOCKS:
         left = [length // (2 * n) for length, n in zip(lengths, pieces, strict=True)]
         axis = max(range(len(shape)), key=lambda i: (left[i] > 0, i < len(shape) - 2, left[i]))

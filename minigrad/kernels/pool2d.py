@@ -6,6 +6,8 @@ fill the processor's vectors. Parallel loops run over the rows, or images, of th
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from minigrad.errors import DtypeError, IndexingError, ShapeError
@@ -108,7 +110,7 @@ def max_pool2d(
         "max_pool2d", (H, W), output_size, kernel_size, stride, padding, dilation, overhang=True
     )
     down, across = _taps(axes[0]), _taps(axes[1])
-    if not ((down[:, 0] < down[:, 1]).all() and (across[:, 0] < across[:, 1]).all()):
+    if not np.logical_and.outer(down[:, 0] < down[:, 1], across[:, 0] < across[:, 1]).all():
         raise ShapeError(
             f"max_pool2d: a window of {kernel_size} (stride {stride}, padding {padding}, dilation "
             f"{dilation}) holds nothing but padding of the {H} x {W} plane; use less padding"
@@ -261,12 +263,14 @@ def _starts(axis: Axis) -> np.ndarray:
     return np.arange(axis.out) * axis.stride - axis.before
 
 
+@lru_cache(maxsize=256)
 def _ranges(axis: Axis) -> np.ndarray:
     """(out, 2): the positions [from, to) of the plane in each window."""
     starts = _starts(axis)
     return np.stack([starts, starts + axis.kernel], axis=1).clip(0, axis.size)
 
 
+@lru_cache(maxsize=256)
 def _counts(axis: Axis, with_padding: bool, dtype: np.dtype) -> np.ndarray:
     """(out,): how many positions of a window its sum is divided by, at least 1."""
     starts = _starts(axis)
@@ -277,6 +281,7 @@ def _counts(axis: Axis, with_padding: bool, dtype: np.dtype) -> np.ndarray:
     return np.maximum(counts, 1).astype(dtype)
 
 
+@lru_cache(maxsize=256)
 def _covering(axis: Axis) -> np.ndarray:
     """(size, 2): the windows [from, to) that hold each position of the plane."""
     shifted = np.arange(axis.size) + axis.before
@@ -284,6 +289,7 @@ def _covering(axis: Axis) -> np.ndarray:
     return np.stack([first, shifted // axis.stride + 1], axis=1).clip(0, axis.out)
 
 
+@lru_cache(maxsize=256)
 def _taps(axis: Axis) -> np.ndarray:
     """(out, 2): the taps [from, to) of each window that fall on the plane."""
     starts = _starts(axis)

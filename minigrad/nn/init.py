@@ -21,6 +21,8 @@ def _write(tensor: Tensor, values: Array) -> Tensor:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Numbers uniform between a and b."""
+    if not math.isfinite(b - a):
+        raise ArgumentError(f"uniform_: a and b are finite numbers, got {a} and {b}")
     return _write(tensor, generator(next_draw()).uniform(a, b, tensor.shape))
 
 

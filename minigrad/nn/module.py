@@ -163,7 +163,9 @@ class Module:
                 continue
             seen.add(id(module))
             yield path, module
-            children = [(_join(path, name), m) for name, m in module._modules.items() if m is not None]
+            children = [
+                (_join(path, name), m) for name, m in module._modules.items() if m is not None
+            ]
             stack.extend(reversed(children))
 
     def modules(self) -> Iterator[Module]:

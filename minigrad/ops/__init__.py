@@ -119,6 +119,8 @@ OPERATORS = {
     "truediv": divide,
     "pow": power,
     "matmul": matmul,
+    "and": logical_and,
+    "or": logical_or,
 }
 COMPARISONS = {
     "eq": equal,
@@ -127,8 +129,6 @@ COMPARISONS = {
     "le": less_equal,
     "gt": greater,
     "ge": greater_equal,
-    "and": logical_and,
-    "or": logical_or,
 }
 METHODS: dict[str, Any] = {
     "__neg__": negative,

@@ -67,7 +67,8 @@ def operands(op: str, x: Operand, y: Operand) -> tuple[Tensor, Tensor]:
     if isinstance(x, Tensor) or isinstance(y, Tensor):
         return operands(op, x, y)
     x, y = (asarray(v) for v in (x, y))
-    return (x.astype(y.dtype), y) if y.dtype in FLOATING else (x, y.astype(x.dtype))
+    wider = x.dtype if "biuf".index(x.dtype.kind) >= "biuf".index(y.dtype.kind) else y.dtype
+    return x.astype(wider), y.astype(wider)
 
 
 def _like(op: str, value: Operand, other: Tensor) -> Tensor:
@@ -84,7 +85,11 @@ def _like(op: str, value: Operand, other: Tensor) -> Tensor:
             f"{op}: the number {value!r} is no {dtype}, and nothing is promoted silently; convert "
             "the tensor first, with x.astype('float32') for example"
         )
-    return constant(np.array(value, dtype))
+    try:
+        with np.errstate(over="ignore"):
+            return constant(np.array(value, dtype))
+    except OverflowError:
+        raise DtypeError(f"{op}: the number {value!r} is too large for {dtype}") from None
 
 
 def unary(op: Elementwise, x: Operand) -> Tensor:

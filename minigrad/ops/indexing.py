@@ -206,7 +206,7 @@ def _entry(op: str, entry: Any) -> Any:
     if isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
         return int(entry)
     if isinstance(entry, (Tensor, np.ndarray, list, tuple, bool, np.bool_)):
-        array = np.asarray(asarray(entry)._array)
+        array = Tensor(entry)._array  # a copy, since what is recorded must not change
         if isinstance(entry, (list, tuple)) and array.size == 0:
             array = array.astype(np.int64)
         if array.dtype not in FLOATING and (array.dtype != np.bool_ or array.ndim):
@@ -252,6 +252,7 @@ def _in_bounds(op: str, positions: Array, shape: Shape, axis: int) -> Array:
                 f"(shape {shape})"
             )
         if low < 0:
+            positions = positions.astype(np.int64)
             return np.where(positions < 0, positions + length, positions)
     return positions
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minigrad.errors import AxisError, DtypeError, ShapeError
+from minigrad.errors import ArgumentError, AxisError, DtypeError, ShapeError
 from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.spec import (
     FLOATING,
@@ -109,6 +109,8 @@ class PermuteDims(Movement):
 def permute_dims(x: Operand, axes: Sequence[int]) -> Tensor:
     """x with its axes in the order `axes`."""
     x = asarray(x)
+    if not isinstance(axes, Sequence):
+        raise ArgumentError(f"permute_dims: axes takes one integer an axis, got {axes!r}")
     return apply(PermuteDims(tuple([normalize_axis("permute_dims", a, x.ndim) for a in axes])), x)
 
 
@@ -197,6 +199,8 @@ class Concat(Movement):
 
 def concat(arrays: Sequence[Operand], axis: int | None = 0) -> Tensor:
     """The arrays joined along an existing axis; None flattens them first."""
+    if isinstance(arrays, str) or not hasattr(arrays, "__iter__"):
+        raise ArgumentError(f"concat: takes a list of arrays, got {arrays!r}")
     inputs = [asarray(x) for x in arrays]
     if not inputs:
         raise ShapeError("concat: takes at least one array, got none")

@@ -46,7 +46,7 @@ class Dropout(Op):
 def dropout(input: Operand, p: float = 0.5, training: bool = True) -> Tensor:
     """In training, zero each element with probability p and scale the others by 1 / (1 - p)."""
     x = asarray(input)
-    if not 0 <= p <= 1:
+    if not isinstance(p, (int, float, np.number)) or not 0 <= p <= 1:
         raise ArgumentError(f"dropout: p is a probability between 0 and 1, got {p!r}")
     if not training or p == 0:
         return x

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from minigrad.errors import DtypeError, ShapeError
+from minigrad.errors import ArgumentError, ShapeError
 from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.spec import (
     Axis,
@@ -63,7 +63,7 @@ class Sum(Reduction):
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over `axis`: one, several, or (None) all axes."""
     x = asarray(x)
-    return apply(Sum(normalize_axes("sum", axis, x.ndim), keepdims), x)
+    return apply(Sum(normalize_axes("sum", axis, x.ndim), bool(keepdims)), x)
 
 
 class Mean(Reduction):
@@ -92,7 +92,7 @@ class Mean(Reduction):
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over `axis`: one, several, or (None) all axes. NaN where there is nothing."""
     x = asarray(x)
-    return apply(Mean(normalize_axes("mean", axis, x.ndim), keepdims), x)
+    return apply(Mean(normalize_axes("mean", axis, x.ndim), bool(keepdims)), x)
 
 
 class Max(Reduction):
@@ -121,7 +121,7 @@ class Max(Reduction):
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The maximum over `axis`: one, several, or (None) all axes. Ties share the gradient."""
     x = asarray(x)
-    return apply(Max(normalize_axes("max", axis, x.ndim), keepdims), x)
+    return apply(Max(normalize_axes("max", axis, x.ndim), bool(keepdims)), x)
 
 
 @dataclass(frozen=True)
@@ -146,5 +146,5 @@ class ArgMax(Op):
 def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The index of the first largest element along `axis`; NaN counts as largest."""
     if isinstance(axis, (tuple, list)):
-        raise DtypeError(f"argmax: axis takes one integer or None, got {axis!r}")
-    return apply(ArgMax(axis, keepdims), asarray(x))
+        raise ArgumentError(f"argmax: axis takes one integer or None, got {axis!r}")
+    return apply(ArgMax(axis, bool(keepdims)), asarray(x))

@@ -26,6 +26,13 @@ class Adam(Optimizer):
         "eps": (0, math.inf),
         "weight_decay": (0, math.inf),
     }
+    pairs: ClassVar[tuple[str, ...]] = ("betas",)
+    entries: ClassVar[dict[str, bool]] = {
+        "step": True,
+        "exp_avg": True,
+        "exp_avg_sq": True,
+        "max_exp_avg_sq": False,
+    }
 
     def __init__(
         self,
@@ -63,14 +70,13 @@ class Adam(Optimizer):
                 "exp_avg": np.zeros_like(value),
                 "exp_avg_sq": np.zeros_like(value),
             }
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = np.zeros_like(value)
         beta1, beta2 = group["betas"]
         state["step"] = step = state["step"] + 1
         state["exp_avg"] = mean = beta1 * state["exp_avg"] + (1 - beta1) * grad
         state["exp_avg_sq"] = square = beta2 * state["exp_avg_sq"] + (1 - beta2) * (grad * grad)
         if group["amsgrad"]:
-            state["max_exp_avg_sq"] = square = np.maximum(state["max_exp_avg_sq"], square)
+            largest = state.get("max_exp_avg_sq", 0)
+            state["max_exp_avg_sq"] = square = np.maximum(largest, square)
         root = np.sqrt(square) / math.sqrt(1 - beta2**step) + group["eps"]
         result: Array = value - (group["lr"] / (1 - beta1**step)) * mean / root
         return result

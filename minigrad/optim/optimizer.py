@@ -13,22 +13,27 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad.creation import zeros_like
-from minigrad.errors import ArgumentError, StateDictError
+from minigrad.errors import ArgumentError, MinigradError, StateDictError
 from minigrad.tape import enable_grad
 from minigrad.tensor import Array, Tensor, asarray
 
 Group = dict[str, Any]
 State = dict[str, Any]
+_NUMBERS = (int, float, np.integer, np.floating)
 
 
 class Optimizer:
     """Base of all optimizers.
 
     `params` are the tensors to train, or dictionaries with "params" and settings of their own.
-    `ranges` gives for each numeric setting the smallest value, and the first that is too large.
+    `ranges` gives for each numeric setting the smallest value, and the first that is too large;
+    `pairs` names the settings of two numbers; `entries` what `update` keeps of a parameter, and
+    whether it always does: arrays of its shape, and the number "step".
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    pairs: ClassVar[tuple[str, ...]] = ()
+    entries: ClassVar[dict[str, bool]] = {}
 
     def __init__(
         self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], defaults: dict[str, Any]
@@ -51,14 +56,18 @@ class Optimizer:
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Train further parameters, with settings of their own where given."""
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise ArgumentError(
+                f"{type(self).__name__}: a group is a dictionary with 'params', got {group!r}"
+            )
         params = group["params"]
         params = [params] if isinstance(params, Tensor) else list(params)
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for parameter in params:
             if not isinstance(parameter, Tensor) or not parameter.is_leaf:
-                raise ArgumentError(
-                    f"{type(self).__name__}: takes leaf tensors, got {type(parameter).__name__}"
-                )
+                computed = isinstance(parameter, Tensor)
+                got = "one that an op computed" if computed else f"a {type(parameter).__name__}"
+                raise ArgumentError(f"{type(self).__name__}: takes leaf tensors, got {got}")
             if id(parameter) in known:
                 raise ArgumentError(f"{type(self).__name__}: a parameter is given twice")
             known.add(id(parameter))
@@ -66,18 +75,24 @@ class Optimizer:
         unknown = full.keys() - self.defaults.keys() - {"params"}
         if unknown:
             raise ArgumentError(f"{type(self).__name__}: unknown setting {sorted(unknown)[0]!r}")
-        self._check(full)
-        self.param_groups.append(full)
+        self.param_groups.append(self._checked(full))
 
-    def _check(self, group: Group) -> None:
+    def _checked(self, group: Group) -> Group:
+        """The group with Python's numbers for NumPy's, which would turn float32 into float64."""
+        checked = dict(group)
         for name, (low, high) in self.ranges.items():
-            values = group[name] if isinstance(group[name], (tuple, list)) else (group[name],)
-            if not all(isinstance(v, (int, float)) and low <= v < high for v in values):
-                upper = "" if high == math.inf else f" and below {high:g}"
+            pair, given = name in self.pairs, group[name]
+            values = tuple(given) if pair and isinstance(given, (tuple, list)) else (given,)
+            inside = all(isinstance(v, _NUMBERS) and low <= v < high for v in values)
+            if len(values) != 1 + pair or not inside:
+                many, upper = "two numbers of " * pair, f" and below {high:g}"
                 raise ArgumentError(
-                    f"{type(self).__name__}: {name} must be at least {low:g}{upper}, got "
-                    f"{group[name]!r}"
+                    f"{type(self).__name__}: {name} must be {many}at least {low:g}"
+                    f"{upper if high < math.inf else ''}, got {given!r}"
                 )
+            plain = tuple([v.item() if isinstance(v, np.generic) else v for v in values])
+            checked[name] = plain if pair else plain[0]
+        return checked
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; `closure` computes the loss anew first."""
@@ -86,15 +101,16 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            settings = self._checked(group)  # a schedule may have changed them
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
                 value = parameter.detach().numpy()
                 grad = parameter.grad.detach().numpy()
-                if group["maximize"]:
+                if settings.get("maximize"):
                     grad = -grad
                 state = self.state.setdefault(parameter, {})
-                parameter.assign(asarray(self.update(value, grad, state, group)))
+                parameter.assign(asarray(self.update(value, grad, state, settings)))
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -112,7 +128,7 @@ class Optimizer:
         return {
             "state": {
                 numbers[parameter]: {
-                    key: asarray(entry) if isinstance(entry, np.ndarray) else entry
+                    key: asarray(entry) if isinstance(entry, (np.ndarray, np.generic)) else entry
                     for key, entry in state.items()
                 }
                 for parameter, state in self.state.items()
@@ -126,30 +142,45 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over settings and state. Raises StateDictError, before anything is changed."""
         try:
-            groups, states = state_dict["param_groups"], state_dict["state"]
+            groups = [dict(group) for group in state_dict["param_groups"]]
             sizes = [len(group["params"]) for group in groups]
-        except (KeyError, TypeError) as error:
+            states = {int(number): dict(s) for number, s in state_dict["state"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StateDictError(f"this is not the state of an optimizer: {error!r}") from None
         own = [len(group["params"]) for group in self.param_groups]
         if sizes != own:
             raise StateDictError(
                 f"{type(self).__name__} has groups of {own} parameters, the state has {sizes}"
             )
+        try:
+            chosen = [self._checked({key: group[key] for key in self.defaults}) for group in groups]
+        except KeyError as error:
+            raise StateDictError(
+                f"the state has no setting {error}; is it another optimizer's than "
+                f"{type(self).__name__}'s?"
+            ) from None
+        except ArgumentError as error:
+            raise StateDictError(f"the state has a setting out of range: {error}") from None
         parameters = {number: parameter for parameter, number in self._numbers().items()}
         fresh: dict[Tensor, State] = {}
         for number, state in states.items():
-            parameter = parameters.get(int(number))
-            if parameter is None:
+            if number not in parameters:
                 raise StateDictError(f"the state names parameter {number}, which does not exist")
-            fresh[parameter] = {key: _entry(parameter, key, v) for key, v in state.items()}
-        for group, saved in zip(self.param_groups, groups, strict=True):
-            settings = {key: value for key, value in saved.items() if key in self.defaults}
-            self._check({**group, **settings})
-        for group, saved in zip(self.param_groups, groups, strict=True):
-            for key in self.defaults.keys() & saved.keys():
-                value = saved[key]
-                group[key] = tuple(value) if isinstance(value, list) else value
+            fresh[parameters[number]] = self._restored(parameters[number], state)
+        for group, settings in zip(self.param_groups, chosen, strict=True):
+            group.update(settings)
         self.state = fresh
+
+    def _restored(self, parameter: Tensor, saved: State) -> State:
+        """The state of one parameter, held against `entries`."""
+        state = {key: value for key, value in saved.items() if value is not None}
+        required = {key for key, always in self.entries.items() if always}
+        if state and not required <= state.keys() <= self.entries.keys():
+            raise StateDictError(
+                f"{type(self).__name__} keeps {', '.join(self.entries)} of a parameter, the state "
+                f"has {', '.join(map(str, state))}"
+            )
+        return {key: _entry(parameter, key, value) for key, value in state.items()}
 
     def _numbers(self) -> dict[Tensor, int]:
         listed = [parameter for group in self.param_groups for parameter in group["params"]]
@@ -161,10 +192,15 @@ class Optimizer:
 
 
 def _entry(parameter: Tensor, key: str, value: Any) -> Any:
-    """One entry of a state: an array of the parameter's shape, or a number."""
-    if not isinstance(value, (Tensor, np.ndarray)):
-        return value
-    array = asarray(value).detach().numpy().copy()
+    """One entry of a state: the number of steps, or an array of the parameter's shape."""
+    try:
+        array = asarray(value).detach().numpy()
+    except MinigradError:
+        raise StateDictError(f"the state {key!r} is a {type(value).__name__}") from None
+    if key == "step":  # which PyTorch keeps as a 0-d tensor
+        if array.shape != () or not 0 <= array < math.inf or array % 1:
+            raise StateDictError(f"the state 'step' is a number of steps, got {value!r}")
+        return int(array)
     if array.shape != parameter.shape:
         raise StateDictError(
             f"the state {key!r} of a parameter of shape {parameter.shape} has shape {array.shape}"

@@ -21,8 +21,10 @@ class SGD(Optimizer):
     ranges: ClassVar[dict[str, tuple[float, float]]] = {
         "lr": (0, math.inf),
         "momentum": (0, math.inf),
+        "dampening": (-math.inf, math.inf),
         "weight_decay": (0, math.inf),
     }
+    entries: ClassVar[dict[str, bool]] = {"momentum_buffer": True}
 
     def __init__(
         self,
