@@ -42,13 +42,14 @@ def full(
     shape: Lengths, fill_value: float, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of one value; its dtype is that of the value unless given."""
+    lengths = as_shape("full", shape)
     _require_numbers("full", fill_value)
     chosen = asarray(fill_value).dtype if dtype is None else as_dtype(dtype)
-    try:
-        values = np.full(as_shape("full", shape), fill_value, chosen)
-    except (ValueError, OverflowError):
-        raise ArgumentError(f"full: fill_value {fill_value!r} is no {chosen}") from None
-    return _finish(values, requires_grad)
+    with np.errstate(all="ignore"):
+        value = np.asarray(fill_value).astype(chosen)
+    if chosen.kind in "iu" and value != fill_value:
+        raise ArgumentError(f"full: fill_value {fill_value!r} is no {chosen}")
+    return _finish(np.full(lengths, value), requires_grad)
 
 
 def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:

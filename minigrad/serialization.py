@@ -61,10 +61,9 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         with safe_open(file, framework="np") as opened:
             metadata = opened.metadata() or {}
             tensors = {key: asarray(opened.get_tensor(key)) for key in opened.keys()}  # noqa: SIM118
-        skeleton = json.loads(metadata[_METADATA]) if _METADATA in metadata else None
-        if skeleton is None:
+        if _METADATA not in metadata:
             return dict(tensors)
-        result = _put_together(skeleton, tensors)
+        result = _put_together(json.loads(metadata[_METADATA]), tensors)
     except (*unreadable, RecursionError) as error:
         raise CheckpointError(f"{file}: cannot be read ({error}); it may be cut short") from None
     if not isinstance(result, dict):

@@ -88,6 +88,7 @@ def test_a_run_leaves_its_folder_and_prints_a_row_an_epoch(tmp_path: Path) -> No
         "batch_size": 64,
         "optimizer": "adam",
         "lr": 0.003,
+        "lr_decay": 0.95,
         "seed": 0,
     }
     assert [row["epoch"] for row in metrics(out)] == [1, 2, 3]
@@ -194,6 +195,7 @@ BAD_OPTIONS = {
     "negative batch": (("train", "lenet5", "--batch-size", "-3"), "--batch-size"),
     "unknown optimizer": (("train", "lenet5", "--optimizer", "lion"), "lion"),
     "negative lr": (("train", "lenet5", "--lr", "-1"), "--lr"),
+    "growing lr": (("train", "lenet5", "--lr-decay", "1.5"), "--lr-decay"),
     "lr nan": (("train", "lenet5", "--lr", "nan"), "--lr"),
     "negative seed": (("train", "lenet5", "--seed", "-1"), "--seed"),
     "huge seed": (("train", "lenet5", "--seed", str(2**70)), "--seed"),

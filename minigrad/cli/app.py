@@ -46,6 +46,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="sgd, adam or adamw.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    lr_decay: Annotated[
+        float | None, typer.Option(help="Factor on the learning rate after each epoch.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights and order.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run folder; by default runs/MODEL-DATA.")
@@ -66,6 +69,7 @@ def train(
         batch_size=batch_size,
         optimizer=optimizer,
         lr=lr,
+        lr_decay=lr_decay,
         seed=seed,
     )
     sys.exit(run(options, out, resume))

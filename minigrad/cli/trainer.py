@@ -92,6 +92,8 @@ class Trainer:
         """
         self.model.train()
         self.loader.set_epoch(self.epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.lr * self.settings.lr_decay**self.epoch
         started = time.perf_counter() - self.totals.seconds
         for images, labels in self.loader.batches(self.step):
             self._train_step(images, labels)

@@ -36,11 +36,7 @@ class Convolution(Op):
         op, groups = self.name, self.groups
         require_floating(op, x, weight)
         dtype = common_dtype(op, x, weight)
-        if x.ndim != 4 or weight.ndim != 4:
-            raise ShapeError(
-                f"{op}: takes an input (N, C, H, W) and a weight (K, C / groups, R, S), got shapes "
-                f"{x.shape} and {weight.shape}"
-            )
+        self.expect_four_axes(x, weight)
         if 0 in x.shape or 0 in weight.shape:
             raise ShapeError(
                 f"{op}: nothing to convolve, input {x.shape} and weight {weight.shape}; every "
@@ -54,6 +50,14 @@ class Convolution(Op):
                 f"weight {weight.shape}"
             )
         return Spec.of((n, k, *self.window.output_size(op, (h, w))), dtype)
+
+    def expect_four_axes(self, first: Spec, second: Spec) -> None:
+        """Raise unless both can be images (N, C, H, W) or weights (K, C / groups, R, S)."""
+        if first.ndim != 4 or second.ndim != 4:
+            raise ShapeError(
+                f"{self.name}: takes arrays of four axes, images (N, C, H, W) and weights "
+                f"(K, C / groups, R, S), got shapes {first.shape} and {second.shape}"
+            )
 
     def expect(self, what: str, got: Spec, wanted: Spec) -> None:
         """Raise unless the cotangent of a convolution has that convolution's spec."""
@@ -129,6 +133,7 @@ class Conv2dInputGrad(Convolution):
     input_size: tuple[int, int]
 
     def infer(self, grad: Spec, weight: Spec) -> Spec:
+        self.expect_four_axes(grad, weight)
         x = Spec.of((grad.shape[0], weight.shape[1] * self.groups, *self.input_size), grad.dtype)
         self.expect("the cotangent", grad, self.output_spec(x, weight))
         return x
@@ -162,6 +167,7 @@ class Conv2dWeightGrad(Convolution):
     reads_inputs = ((1,), (0,))
 
     def infer(self, x: Spec, grad: Spec) -> Spec:
+        self.expect_four_axes(x, grad)
         channels = x.shape[1] // self.groups
         weight = Spec.of((grad.shape[1], channels, *self.window.kernel_size), x.dtype)
         self.expect("the cotangent", grad, self.output_spec(x, weight))

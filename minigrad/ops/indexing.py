@@ -271,6 +271,8 @@ def setitem(x: Operand, index: Any, value: Operand) -> Tensor:
     shape = _indexed_shape("setitem", x.shape, template, [a.spec for a in arrays])
     while value.ndim > len(shape) and value.shape[0] == 1:
         value = reshape(value, value.shape[1:])
+    if broadcast_shapes("setitem", value.shape, shape) != shape:
+        raise ShapeError(f"setitem: the index takes values of {shape}, got {value.shape}")
     return apply(SetItem(template), x, expand(value, shape), *arrays)
 
 

@@ -24,7 +24,8 @@ class MatMul(Op):
     def infer(self, a: Spec, b: Spec) -> Spec:
         require_floating("matmul", a, b)
         dtype = common_dtype("matmul", a, b)
-        if a.ndim != b.ndim or a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2]:
+        stacks = a.ndim == b.ndim >= 2 and a.shape[:-2] == b.shape[:-2]
+        if not stacks or a.shape[-1] != b.shape[-2]:
             raise ShapeError(
                 f"matmul: shapes {a.shape} and {b.shape} do not fit: the last axis of the first "
                 "must be as long as the last but one of the second"

@@ -73,6 +73,7 @@ def cross_entropy(input: Operand, target: Operand, reduction: str = "mean") -> T
 def _check(op: str, scores: Tensor, target: Tensor, reduction: str) -> None:
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(f"{op}: reduction takes 'mean', 'sum' or 'none', got {reduction!r}")
+    require_floating(op, scores.spec)
     require_integers(op, "target", target)
     if scores.ndim < 2 or target.shape != scores.shape[:1] + scores.shape[2:]:
         raise ShapeError(
