@@ -69,11 +69,18 @@ def train(steps=6):
 """
 
 
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    before = mg.get_num_threads()
+    yield
+    mg.set_num_threads(before)
+
+
 class TestCatalogue:
     def test_names_and_create(self) -> None:
         assert "lenet5" in models.names()
         assert isinstance(models.create("lenet5"), models.LeNet5)
-        with pytest.raises(ArgumentError, match="no network 'lenet6'; there are .*lenet5"):
+        with pytest.raises(ArgumentError, match=r"no network 'lenet6'; there are .*lenet5"):
             models.create("lenet6")
 
     def test_networks_are_equal_under_a_seed(self) -> None:
@@ -142,6 +149,7 @@ class TestDerivatives:
 
     @pytest.fixture
     def net(self) -> models.LeNet5:
+        mg.set_num_threads(1)  # the batch is small, and the machine may be busy
         mg.manual_seed(2)
         net = models.lenet5().double()
         for parameter in net.parameters():
@@ -206,12 +214,6 @@ class TestDerivatives:
 
 
 class TestSameBits:
-    @pytest.fixture(autouse=True)
-    def threads(self) -> Iterator[None]:
-        before = mg.get_num_threads()
-        yield
-        mg.set_num_threads(before)
-
     def test_within_one_process(self) -> None:
         scope: dict = {}
         exec(TRAINING, scope)

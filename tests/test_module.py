@@ -214,7 +214,7 @@ class TestWalking:
         assert [path for path, _ in net.named_buffers()] == ["first.mean", "first.cache"]
         assert [path for path, _ in net.first.named_parameters(recurse=False)] == ["scale"]
         assert [path for path, _ in net.first.named_buffers("p")] == ["p.mean", "p.cache"]
-        assert [path for path, _ in net.named_modules("p")][:2] == ["p", "p.first"]
+        assert [path for path, _ in net.named_modules(prefix="p")][:2] == ["p", "p.first"]
 
     def test_what_is_shared_comes_once(self) -> None:
         layer, other = nn.Linear(2, 2), nn.Linear(2, 2)

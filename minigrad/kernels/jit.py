@@ -19,8 +19,10 @@ import numpy as np
 from minigrad import threads
 
 if "numba" not in sys.modules:
-    # Read by Numba as it is imported, hence before the imports below.
+    # Read by Numba and by OpenMP as they are loaded, hence before the imports below.
     os.environ[threads.POOL_VARIABLE] = str(threads.pool_size())
+    # A thread that waits for another by spinning holds up whatever else shares the processors.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numba
 from numba import prange

@@ -149,7 +149,7 @@ class Module:
         home[name] = member
 
     def named_modules(
-        self, prefix: str = "", remove_duplicate: bool = True
+        self, *, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
         """This module and all below it with their dotted paths, parents first.
 
@@ -204,7 +204,7 @@ class Module:
 
     def _named_tensors(self, home: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+        for path, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
             for name, tensor in getattr(module, home).items():
                 if tensor is not None and id(tensor) not in seen:
                     seen.add(id(tensor))

@@ -50,7 +50,7 @@ def log_softmax(x: Operand, axis: int = -1) -> Tensor:
     return apply(LogSoftmax(normalize_axis("log_softmax", axis, x.ndim)), x)
 
 
-def nll_loss(input: Operand, target: Operand, reduction: str = "mean") -> Tensor:
+def nll_loss(input: Operand, target: Operand, *, reduction: str = "mean") -> Tensor:
     """The negative log-likelihood -input[n, target[n]] of log-probabilities.
 
     `input` is (N, C) or (N, C, d1, ...), `target` holds classes 0 to C - 1, of shape (N,) or
@@ -60,7 +60,7 @@ def nll_loss(input: Operand, target: Operand, reduction: str = "mean") -> Tensor
     return _nll("nll_loss", asarray(input), asarray(target), reduction)
 
 
-def cross_entropy(input: Operand, target: Operand, reduction: str = "mean") -> Tensor:
+def cross_entropy(input: Operand, target: Operand, *, reduction: str = "mean") -> Tensor:
     """The cross-entropy of scores (logits) and classes: nll_loss(log_softmax(input, 1), target).
 
     Shapes, `reduction` and errors are those of `nll_loss`.
