@@ -46,10 +46,12 @@ NONE: Padding = ((0, 0), (0, 0))
 Row = tuple[str, Callable[[], Any], type[MinigradError], list[str]]
 
 
-def _of_all(names: str, arguments: tuple, error: type[MinigradError], got: list[str]) -> list[Row]:
+def _of_all(
+    names: str, arguments: tuple, error: type[MinigradError], got: list[str], **options: Any
+) -> list[Row]:
     """The same mistake in several functions, each named in its message."""
     return [
-        (name, lambda name=name: getattr(ops, name)(*arguments), error, got)
+        (name, lambda name=name: getattr(ops, name)(*arguments, **options), error, got)
         for name in names.split()
     ]
 
@@ -128,7 +130,9 @@ ROWS: list[Row] = [
     *_of_all("nll_loss cross_entropy", (X, mg.tensor([0, 3])), IndexingError, ["0 and 2", "3"]),
     *_of_all("nll_loss cross_entropy", (X, mg.tensor([-1, 0])), IndexingError, ["-1"]),
     *_of_all("nll_loss cross_entropy", (X[:0], CLASSES[:0]), ShapeError, ["empty", "(0, 3)"]),
-    *_of_all("nll_loss cross_entropy", (X, CLASSES, "average"), ArgumentError, ["average"]),
+    *_of_all(
+        "nll_loss cross_entropy", (X, CLASSES), ArgumentError, ["average"], reduction="average"
+    ),
     *_of_all("cross_entropy", (WHOLE, CLASSES), DtypeError, ["int64"]),
     # dropout
     *_of_all("dropout", (X, 1.5), ArgumentError, ["1.5"]),

@@ -63,7 +63,8 @@ def _introduce(
     )
     display.say(
         f"{settings.epochs} epochs of batches of {settings.batch_size}, {settings.optimizer} with "
-        f"lr {settings.lr:g} (times {settings.lr_decay:g} each epoch), seed {settings.seed}, {get_num_threads()} threads, in {folder.path}"
+        f"lr {settings.lr:g} (times {settings.lr_decay:g} each epoch), seed {settings.seed}, "
+        f"{get_num_threads()} threads, in {folder.path}"
     )
     if trainer.epoch or trainer.step:
         display.say(f"continuing after epoch {trainer.epoch}, step {trainer.step}")
