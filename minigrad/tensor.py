@@ -8,6 +8,7 @@ which binds them here.
 from __future__ import annotations
 
 import copy
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -369,9 +370,20 @@ def _as_array(data: Any, dtype: Any) -> Array:
     if dtype is not None:
         wanted = as_dtype(dtype)
     else:
-        default = not is_array and array.dtype == np.float64
-        wanted = float32 if default else as_dtype(array.dtype.newbyteorder("="))
-    return array.astype(wanted, copy=False)
+        numbers = array.dtype == np.float64 and not is_array and not _holds_float64(data)
+        wanted = float32 if numbers else as_dtype(array.dtype.newbyteorder("="))
+    converted = array.astype(wanted, copy=False)
+    whole = array.dtype.kind in "iu" and wanted.kind in "iu"
+    if whole and not is_array and (converted != array).any():
+        raise DtypeError(f"tensor: {data!r} does not fit {wanted}")
+    return converted
+
+
+def _holds_float64(data: Any) -> bool:
+    """Whether nested lists hold an array of float64, and not only Python's numbers."""
+    if isinstance(data, (list, tuple)):
+        return any(_holds_float64(item) for item in data)
+    return isinstance(data, (np.ndarray, np.generic, Tensor)) and data.dtype == np.float64
 
 
 def _plain(data: Any) -> Any:
@@ -439,17 +451,26 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
     return constant(_as_array(data, dtype))
 
 
+def as_tensor(data: Any) -> Tensor:
+    """What an op makes of an argument: a tensor as it is, all else as a tensor with a copy, since
+    what is recorded must not change when its giver writes to it."""
+    return data if isinstance(data, Tensor) else Tensor(data)
+
+
 # -- running ops ------------------------------------------------------------------------------
+
+_first_use = threading.Lock()
 
 
 def _value(tensor: Tensor) -> tape.Value:
     """The tensor's place in the record; a leaf gets one when it is first used."""
-    node = tensor._node
-    if node is None:
-        node = tape.Node(None, (), (), (tensor._spec,))
-        node.receivers = {0: weakref.ref(tensor)}
-        tensor._node = node
-    return node, tensor._index
+    if tensor._node is None:
+        with _first_use:
+            if tensor._node is None:  # another thread may have been first
+                node = tape.Node(None, (), (), (tensor._spec,))
+                node.receivers = {0: weakref.ref(tensor)}
+                tensor._node = node
+    return tensor._node, tensor._index
 
 
 def apply(op: Op, *inputs: Tensor) -> Any:

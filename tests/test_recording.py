@@ -302,3 +302,12 @@ def test_a_graph_of_one_thread_is_differentiated_in_another() -> None:
     y = (x * x).sum()
     run_all([y.backward])
     assert x.grad.tolist() == [2, 4]
+
+
+def test_an_array_operand_can_be_changed_after_its_use() -> None:
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    factor = np.array([3.0, 4.0], np.float32)
+    y = (x * factor).sum()
+    factor[:] = 100
+    y.backward()
+    assert x.grad is not None and x.grad.tolist() == [3.0, 4.0]

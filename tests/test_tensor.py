@@ -359,3 +359,15 @@ def test_convert_changes_a_leaf_and_drops_its_gradient() -> None:
 def test_assign_takes_the_same_spec(value: np.ndarray, error: type[MinigradError]) -> None:
     with pytest.raises(error, match="assign"):
         mg.zeros(2).assign(value)
+
+
+def test_lists_of_arrays_keep_their_dtype() -> None:
+    assert mg.tensor([np.zeros(2), np.ones(2)]).dtype == mg.float64
+    assert mg.tensor([mg.zeros(2, "float64")]).dtype == mg.float64
+    assert mg.tensor([[1.5, 2.5]]).dtype == mg.float32
+
+
+@pytest.mark.parametrize(("value", "dtype"), [([300], "uint8"), (-1, "uint16"), ([2**40], "int32")])
+def test_integers_that_do_not_fit_are_an_error(value: object, dtype: str) -> None:
+    with pytest.raises(DtypeError, match="does not fit"):
+        mg.tensor(value, dtype)

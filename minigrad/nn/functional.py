@@ -17,7 +17,7 @@ from minigrad.ops import (
     sigmoid,
     tanh,
 )
-from minigrad.tensor import Operand, Tensor, asarray
+from minigrad.tensor import Operand, Tensor, as_tensor
 
 __all__ = [
     "avg_pool2d",
@@ -36,7 +36,7 @@ __all__ = [
 
 def linear(input: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     """y = x Wᵀ + b for x (..., in_features), W (out_features, in_features), b (out_features,)."""
-    x, weight = asarray(input), asarray(weight)
+    x, weight = as_tensor(input), as_tensor(weight)
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
         raise ShapeError(
             "linear: takes an input (..., in_features) and a weight (out_features, in_features), "
@@ -45,7 +45,7 @@ def linear(input: Operand, weight: Operand, bias: Operand | None = None) -> Tens
     y = matmul(x, matrix_transpose(weight))
     if bias is None:
         return y
-    bias = asarray(bias)
+    bias = as_tensor(bias)
     if bias.shape != weight.shape[:1]:
         raise ShapeError(f"linear: the bias takes shape {weight.shape[:1]}, got {bias.shape}")
     return y + bias

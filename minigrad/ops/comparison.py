@@ -9,7 +9,7 @@ import numpy as np
 from minigrad.errors import DtypeError
 from minigrad.ops.elementwise import Elementwise, operands
 from minigrad.spec import Spec
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
 
 class Comparison(Elementwise):
@@ -146,5 +146,5 @@ def logical_or(x: Operand, y: Operand) -> Tensor:
 
 def logical_not(x: Operand) -> Tensor:
     """not x, element by element, of booleans."""
-    z: Tensor = apply(LogicalNot(), asarray(x))
+    z: Tensor = apply(LogicalNot(), as_tensor(x))
     return z

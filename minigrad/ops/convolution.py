@@ -21,7 +21,7 @@ from minigrad.spec import (
     common_dtype,
     require_floating,
 )
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def conv2d(
     "valid" (none) or "same" (the output is as large as the input, for stride 1). Returns
     (N, K, OH, OW) with channels-last strides. Raises ShapeError, DtypeError, ArgumentError.
     """
-    x, weight = asarray(input), asarray(weight)
+    x, weight = as_tensor(input), as_tensor(weight)
     if weight.ndim != 4:
         raise ShapeError(
             f"conv2d: the weight takes shape (K, C / groups, R, S), got {weight.shape}"
@@ -218,7 +218,7 @@ def conv2d(
     if isinstance(padding, str):
         padding = _named_padding(padding, kernel_size, strides, dilations)
     window = Window(kernel_size, strides, as_padding("conv2d", padding), dilations)
-    inputs = (x, weight) if bias is None else (x, weight, asarray(bias))
+    inputs = (x, weight) if bias is None else (x, weight, as_tensor(bias))
     y: Tensor = apply(Conv2d(window, groups), *inputs)
     return y
 

@@ -15,7 +15,7 @@ from minigrad.errors import DtypeError
 from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.ops.movement import unbroadcast
 from minigrad.spec import FLOATING, Spec, broadcast_shapes, common_dtype, require_floating
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray, constant
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor, constant
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -63,10 +63,10 @@ def operands(op: str, x: Operand, y: Operand) -> tuple[Tensor, Tensor]:
         return x, _like(op, y, x)
     if isinstance(y, Tensor):
         return _like(op, x, y), y
-    x, y = (v if isinstance(v, (bool, int, float)) else asarray(v) for v in (x, y))
+    x, y = (v if isinstance(v, (bool, int, float)) else as_tensor(v) for v in (x, y))
     if isinstance(x, Tensor) or isinstance(y, Tensor):
         return operands(op, x, y)
-    x, y = (asarray(v) for v in (x, y))
+    x, y = (as_tensor(v) for v in (x, y))
     wider = x.dtype if "biuf".index(x.dtype.kind) >= "biuf".index(y.dtype.kind) else y.dtype
     return x.astype(wider), y.astype(wider)
 
@@ -75,7 +75,7 @@ def _like(op: str, value: Operand, other: Tensor) -> Tensor:
     if isinstance(value, np.generic):
         value = value.item()
     if not isinstance(value, (bool, int, float)):
-        return asarray(value)
+        return as_tensor(value)
     dtype = other.dtype
     fits = dtype in FLOATING or isinstance(value, bool)
     if not fits and dtype.kind in "iu" and isinstance(value, int):
@@ -94,7 +94,7 @@ def _like(op: str, value: Operand, other: Tensor) -> Tensor:
 
 def unary(op: Elementwise, x: Operand) -> Tensor:
     """Apply an elementwise op of one input."""
-    y: Tensor = apply(op, asarray(x))
+    y: Tensor = apply(op, as_tensor(x))
     return y
 
 
@@ -228,7 +228,7 @@ class Where(Elementwise):
 def where(condition: Operand, x1: Operand, x2: Operand) -> Tensor:
     """x1 where the boolean `condition` is true, x2 elsewhere, all three broadcast."""
     x1, x2 = operands("where", x1, x2)
-    y: Tensor = apply(Where(), asarray(condition), x1, x2)
+    y: Tensor = apply(Where(), as_tensor(condition), x1, x2)
     return y
 
 

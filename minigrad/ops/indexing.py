@@ -18,7 +18,7 @@ from minigrad.op import Call, Reads
 from minigrad.ops.elementwise import operands
 from minigrad.ops.movement import Movement, expand, reshape
 from minigrad.spec import FLOATING, Shape, Spec, broadcast_shapes, common_dtype
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor, constant
 
 ARRAY = "array"
 """Stands in a template where an integer array indexes."""
@@ -140,7 +140,7 @@ class SetItem(Movement):
         v = call.input_specs[1]
         by_x = by_v = None
         if call.needs[0]:
-            by_x = apply(self, cotangent, asarray(np.zeros(v.shape, v.dtype)), *arrays)
+            by_x = apply(self, cotangent, constant(np.zeros(v.shape, v.dtype)), *arrays)
         if call.needs[1]:
             by_v = apply(GetItem(self.template), cotangent, *arrays)
             if arrays:
@@ -153,7 +153,7 @@ class SetItem(Movement):
         order = np.arange(v.size).reshape(v.shape)
         writer = np.empty(shape, np.int64)
         writer[index] = order
-        return asarray((writer[index] == order).astype(v.dtype))
+        return constant((writer[index] == order).astype(v.dtype))
 
 
 # -- from Python's index to the normal form ----------------------------------------------------
@@ -184,7 +184,7 @@ def _normalize(op: str, x: Tensor, index: Any) -> tuple[Template, list[Tensor]]:
             positions = _in_bounds(op, positions, x.shape, axis)
             template.append(ARRAY if fancy else int(positions))
             if fancy:
-                arrays.append(asarray(positions))
+                arrays.append(constant(positions))
             axis += 1
     return tuple(template), arrays
 
@@ -259,14 +259,14 @@ def _in_bounds(op: str, positions: Array, shape: Shape, axis: int) -> Array:
 
 def getitem(x: Operand, index: Any) -> Tensor:
     """x[index], as in NumPy: integers, slices, None, `...`, integer arrays, boolean masks."""
-    x = asarray(x)
+    x = as_tensor(x)
     template, arrays = _normalize("getitem", x, index)
     return apply(GetItem(template), x, *arrays)
 
 
 def setitem(x: Operand, index: Any, value: Operand) -> Tensor:
     """x with `value`, broadcast, at the index; x itself stays as it was."""
-    x, value = operands("setitem", asarray(x), value)
+    x, value = operands("setitem", as_tensor(x), value)
     template, arrays = _normalize("setitem", x, index)
     shape = _indexed_shape("setitem", x.shape, template, [a.spec for a in arrays])
     while value.ndim > len(shape) and value.shape[0] == 1:

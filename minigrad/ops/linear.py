@@ -9,7 +9,7 @@ from minigrad.errors import ShapeError
 from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.ops.movement import expand, matrix_transpose, reshape
 from minigrad.spec import Spec, broadcast_shapes, common_dtype, require_floating, size_of
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
 
 class MatMul(Op):
@@ -54,7 +54,7 @@ def matmul(x1: Operand, x2: Operand) -> Tensor:
     (..., n, k) and (..., k, m) give (..., n, m), the batch axes broadcast; a 1-d operand is a row
     on the left and a column on the right, and its axis is dropped from the result.
     """
-    a, b = asarray(x1), asarray(x2)
+    a, b = as_tensor(x1), as_tensor(x2)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(f"matmul: takes at least 1 axis, got shapes {a.shape} and {b.shape}")
     row, column = a.ndim == 1, b.ndim == 1

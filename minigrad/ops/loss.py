@@ -12,7 +12,7 @@ from minigrad.errors import ArgumentError, IndexingError, ShapeError
 from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.ops.movement import require_integers
 from minigrad.spec import Spec, normalize_axis, require_floating
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class LogSoftmax(Op):
 
 def log_softmax(x: Operand, axis: int = -1) -> Tensor:
     """The logarithm of the softmax of x along `axis`."""
-    x = asarray(x)
+    x = as_tensor(x)
     return apply(LogSoftmax(normalize_axis("log_softmax", axis, x.ndim)), x)
 
 
@@ -57,7 +57,7 @@ def nll_loss(input: Operand, target: Operand, *, reduction: str = "mean") -> Ten
     (N, d1, ...). `reduction` is "mean", "sum" or "none". Raises ShapeError (also for an empty
     batch, which has no mean), DtypeError, IndexingError, ArgumentError.
     """
-    return _nll("nll_loss", asarray(input), asarray(target), reduction)
+    return _nll("nll_loss", as_tensor(input), as_tensor(target), reduction)
 
 
 def cross_entropy(input: Operand, target: Operand, *, reduction: str = "mean") -> Tensor:
@@ -65,7 +65,7 @@ def cross_entropy(input: Operand, target: Operand, *, reduction: str = "mean") -
 
     Shapes, `reduction` and errors are those of `nll_loss`.
     """
-    scores, classes = asarray(input), asarray(target)
+    scores, classes = as_tensor(input), as_tensor(target)
     _check("cross_entropy", scores, classes, reduction)
     return _nll("cross_entropy", log_softmax(scores, 1), classes, reduction)
 

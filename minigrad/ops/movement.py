@@ -26,7 +26,7 @@ from minigrad.spec import (
     normalize_axis,
     size_of,
 )
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
 
 class Movement(Op):
@@ -66,13 +66,13 @@ class Reshape(Movement):
 def reshape(x: Operand, shape: int | Sequence[int]) -> Tensor:
     """x with its elements, in row-major order, in `shape`; one length may be -1, to be found."""
     lengths = shape if isinstance(shape, (tuple, list)) else (shape,)
-    x = asarray(x)
+    x = as_tensor(x)
     return apply(Reshape(tuple([as_integer("reshape", "shape", n) for n in lengths])), x)
 
 
 def flatten(x: Operand, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """x with the axes from `start_dim` to `end_dim`, both included, made one."""
-    x = asarray(x)
+    x = as_tensor(x)
     if x.ndim == 0:
         return reshape(x, (1,))
     start = normalize_axis("flatten", start_dim, x.ndim)
@@ -108,7 +108,7 @@ class PermuteDims(Movement):
 
 def permute_dims(x: Operand, axes: Sequence[int]) -> Tensor:
     """x with its axes in the order `axes`."""
-    x = asarray(x)
+    x = as_tensor(x)
     if not isinstance(axes, Sequence):
         raise ArgumentError(f"permute_dims: axes takes one integer an axis, got {axes!r}")
     return apply(PermuteDims(tuple([normalize_axis("permute_dims", a, x.ndim) for a in axes])), x)
@@ -116,7 +116,7 @@ def permute_dims(x: Operand, axes: Sequence[int]) -> Tensor:
 
 def matrix_transpose(x: Operand) -> Tensor:
     """x with its last two axes exchanged."""
-    x = asarray(x)
+    x = as_tensor(x)
     if x.ndim < 2:
         raise ShapeError(f"matrix_transpose: takes at least 2 axes, got shape {x.shape}")
     return permute_dims(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
@@ -143,7 +143,7 @@ class Expand(Movement):
 
 def expand(x: Operand, shape: int | Sequence[int]) -> Tensor:
     """x broadcast to `shape` (`broadcast_to` in the array API standard)."""
-    x = asarray(x)
+    x = as_tensor(x)
     shape = as_shape("expand", shape)
     return x if x.shape == shape else apply(Expand(shape), x)
 
@@ -201,7 +201,7 @@ def concat(arrays: Sequence[Operand], axis: int | None = 0) -> Tensor:
     """The arrays joined along an existing axis; None flattens them first."""
     if isinstance(arrays, str) or not hasattr(arrays, "__iter__"):
         raise ArgumentError(f"concat: takes a list of arrays, got {arrays!r}")
-    inputs = [asarray(x) for x in arrays]
+    inputs = [as_tensor(x) for x in arrays]
     if not inputs:
         raise ShapeError("concat: takes at least one array, got none")
     if axis is None:
@@ -230,7 +230,7 @@ class AsType(Movement):
 
 def astype(x: Operand, dtype: Any) -> Tensor:
     """x converted to `dtype`; differentiable between floating-point dtypes."""
-    x, dtype = asarray(x), as_dtype(dtype)
+    x, dtype = as_tensor(x), as_dtype(dtype)
     return x if x.dtype == dtype else apply(AsType(dtype), x)
 
 
@@ -252,7 +252,7 @@ class Clone(Movement):
 def clone(x: Operand) -> Tensor:
     """x under another name, differentiable. No number is copied: values never change, and
     assigning to a part of the clone gives the clone a new value."""
-    return apply(Clone(), asarray(x))
+    return apply(Clone(), as_tensor(x))
 
 
 def require_integers(op: str, argument: str, x: Tensor) -> None:

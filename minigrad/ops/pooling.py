@@ -14,7 +14,7 @@ from minigrad.errors import ShapeError
 from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.ops.movement import require_integers
 from minigrad.spec import Spec, Window, as_padding, as_pair, int64, require_floating
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
 Size = tuple[int, int]
 
@@ -204,7 +204,7 @@ def avg_pool2d(
 ) -> Tensor:
     """The average over each window of `input` (N, C, H, W), as PyTorch's avg_pool2d."""
     window = _window("avg_pool2d", kernel_size, stride, padding, 1, ceil_mode)
-    y: Tensor = apply(AvgPool2d(window, bool(count_include_pad)), asarray(input))
+    y: Tensor = apply(AvgPool2d(window, bool(count_include_pad)), as_tensor(input))
     return y
 
 
@@ -222,13 +222,13 @@ def max_pool2d(
     With `return_indices` also where it was: flat indices h W + w into each plane, int64.
     """
     window = _window("max_pool2d", kernel_size, stride, padding, dilation, ceil_mode)
-    y, indices = apply(MaxPool2d(window), asarray(input))
+    y, indices = apply(MaxPool2d(window), as_tensor(input))
     return (y, indices) if return_indices else y
 
 
 def max_pool2d_gather(x: Operand, indices: Operand) -> Tensor:
     """The values of x (N, C, H, W) at flat indices into each plane, of shape (N, C, OH, OW)."""
-    positions = asarray(indices)
+    positions = as_tensor(indices)
     require_integers("max_pool2d_gather", "indices", positions)
-    y: Tensor = apply(MaxPool2dGather(), asarray(x), positions.astype(int64))
+    y: Tensor = apply(MaxPool2dGather(), as_tensor(x), positions.astype(int64))
     return y

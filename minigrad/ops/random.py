@@ -12,7 +12,7 @@ from minigrad.op import Call, Op
 from minigrad.ops.elementwise import where
 from minigrad.random import Draw, generator, next_draw
 from minigrad.spec import Spec, bool_, require_floating
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Dropout(Op):
 
 def dropout(input: Operand, p: float = 0.5, training: bool = True) -> Tensor:
     """In training, zero each element with probability p and scale the others by 1 / (1 - p)."""
-    x = asarray(input)
+    x = as_tensor(input)
     if not isinstance(p, (int, float, np.number)) or not 0 <= p <= 1:
         raise ArgumentError(f"dropout: p is a probability between 0 and 1, got {p!r}")
     if not training or p == 0:

@@ -19,7 +19,7 @@ from minigrad.spec import (
     require_floating,
     uint64,
 )
-from minigrad.tensor import Array, Operand, Tensor, apply, asarray
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Sum(Reduction):
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over `axis`: one, several, or (None) all axes."""
-    x = asarray(x)
+    x = as_tensor(x)
     return apply(Sum(normalize_axes("sum", axis, x.ndim), bool(keepdims)), x)
 
 
@@ -91,7 +91,7 @@ class Mean(Reduction):
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over `axis`: one, several, or (None) all axes. NaN where there is nothing."""
-    x = asarray(x)
+    x = as_tensor(x)
     return apply(Mean(normalize_axes("mean", axis, x.ndim), bool(keepdims)), x)
 
 
@@ -120,7 +120,7 @@ class Max(Reduction):
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The maximum over `axis`: one, several, or (None) all axes. Ties share the gradient."""
-    x = asarray(x)
+    x = as_tensor(x)
     return apply(Max(normalize_axes("max", axis, x.ndim), bool(keepdims)), x)
 
 
@@ -147,4 +147,4 @@ def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
     """The index of the first largest element along `axis`; NaN counts as largest."""
     if isinstance(axis, (tuple, list)):
         raise ArgumentError(f"argmax: axis takes one integer or None, got {axis!r}")
-    return apply(ArgMax(axis, bool(keepdims)), asarray(x))
+    return apply(ArgMax(axis, bool(keepdims)), as_tensor(x))
