@@ -130,12 +130,13 @@ def test_another_seed_gives_other_weights(short_run: Path, tmp_path: Path) -> No
     assert weights(tmp_path / "run") != weights(short_run)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("signal_number", "optimizer"), [(signal.SIGINT, "adam"), (signal.SIGTERM, "sgd")]
+)
 def test_a_stopped_run_resumes_to_the_very_same_weights(
-    tmp_path: Path, optimizer: str, signal_number: signal.Signals
+    tmp_path: Path, signal_number: signal.Signals, optimizer: str
 ) -> None:
-    options = ("--epochs", "4", "--batch-size", "4", "--optimizer", optimizer)
+    options = ("--epochs", "3", "--batch-size", "4", "--optimizer", optimizer)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     command = [*MINIGRAD, "train", "lenet5", "--out", str(stopped), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -147,7 +148,7 @@ def test_a_stopped_run_resumes_to_the_very_same_weights(
     assert process.returncode == 128 + signal_number
     assert "--resume" in rest
     progress = mg.load(stopped / "last.safetensors")["progress"]
-    assert progress["epoch"] < 4
+    assert progress["epoch"] < 3
     resumed = train(stopped, "--resume")
     assert "continuing after epoch" in resumed.stdout
     train(whole, *options)
