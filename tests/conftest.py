@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import minigrad.kernels.jit  # noqa: F401  (launches Numba's threads before a test imports numba)
+import minigrad.kernels.jit
 import minigrad.ops  # noqa: F401  (fills the catalogue)
 from minigrad.op import CATALOGUE, Op
 from minigrad.spec import Spec
