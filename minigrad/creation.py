@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -45,11 +46,11 @@ def full(
     lengths = as_shape("full", shape)
     _require_numbers("full", fill_value)
     chosen = asarray(fill_value).dtype if dtype is None else as_dtype(dtype)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), suppress(OverflowError):
         value = np.asarray(fill_value).astype(chosen)
-    if chosen.kind in "iu" and value != fill_value:
-        raise ArgumentError(f"full: fill_value {fill_value!r} is no {chosen}")
-    return _finish(np.full(lengths, value), requires_grad)
+        if chosen.kind not in "iu" or value == fill_value:
+            return _finish(np.full(lengths, value), requires_grad)
+    raise ArgumentError(f"full: fill_value {fill_value!r} is no {chosen}")
 
 
 def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -4,15 +4,20 @@ programmer would catch; its text says what was given, what was expected and what
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
+    "AnomalyError",
     "ArgumentError",
     "AxisError",
     "CheckpointError",
     "DataError",
     "DtypeError",
     "FreedGraphError",
+    "GradcheckError",
     "GradientError",
     "IndexingError",
+    "LinAlgError",
     "MinigradError",
     "ShapeError",
     "StateDictError",
@@ -49,6 +54,10 @@ class IndexingError(MinigradError, ValueError, IndexError):
     """An index lies outside its axis, or is of a kind that cannot index."""
 
 
+class LinAlgError(MinigradError, ValueError):
+    """A matrix that an operation cannot take: singular, or not positive definite."""
+
+
 class DtypeError(MinigradError, TypeError):
     """A dtype the operation does not take, or two dtypes that do not mix."""
 
@@ -57,8 +66,18 @@ class GradientError(MinigradError, RuntimeError):
     """A gradient was asked for that does not exist or cannot be computed."""
 
 
+class AnomalyError(GradientError):
+    """Within `detect_anomaly`, an op made a value that is not finite."""
+
+
 class FreedGraphError(GradientError):
     """A second backward pass through a graph whose saved arrays the first one released."""
+
+
+class GradcheckError(GradientError, ValueError):
+    """A gradient that `gradcheck` found wrong; the text is its report, also in `report`."""
+
+    report: Any = None
 
 
 class DataError(MinigradError, ValueError):

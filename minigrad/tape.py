@@ -12,7 +12,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 from weakref import ReferenceType
 
 from minigrad.errors import FreedGraphError, GradientError
@@ -27,14 +27,23 @@ Wrap = Callable[[Any, Spec, "Node", int, bool], Any]
 _ages = itertools.count()
 
 
+class Watch(Protocol):
+    """Sees every op that runs: `differentiating` is called with a node before its backward and
+    with None after it, `ran` after each op, with the tensors that went in and came out."""
+
+    def differentiating(self, node: Node | None) -> None: ...
+    def ran(self, op: Op, inputs: Sequence[Any], outputs: Sequence[Any]) -> None: ...
+
+
 class _State(threading.local):
     recording: bool = True
     scope: tuple[Any, Any] | None = None
+    watch: Watch | None = None
 
 
 state = _State()
-"""Of this thread: whether ops are recorded, and the modules being called as linked pairs of
-(outer scope, module)."""
+"""Of this thread: whether ops are recorded, the modules being called as linked pairs of (outer
+scope, module), and who watches the ops."""
 
 
 class Node:
@@ -127,14 +136,22 @@ class Node:
         return f"Node({self.name} -> {listed})"
 
 
-def ancestors(nodes: Iterable[Node]) -> list[Node]:
-    """The nodes and all that a gradient can flow to from them, newest first."""
+def now() -> int:
+    """An age that lies between those of all older and all newer nodes."""
+    return next(_ages)
+
+
+def ancestors(nodes: Iterable[Node], since: int = 0) -> list[Node]:
+    """The nodes and all that a gradient can flow to from them, newest first; nodes older than
+    `since` are ends."""
     seen: set[Node] = set()
     stack = list(nodes)
     while stack:
         node = stack.pop()
-        if node not in seen:
-            seen.add(node)
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.age >= since:
             stack.extend(
                 [value[0] for value, need in zip(node.inputs, node.needs, strict=True) if need]
             )
@@ -146,17 +163,19 @@ def sweep(
     wanted: set[Value] | None,
     wrap: Wrap,
     retain: bool,
+    since: int = 0,
 ) -> dict[Value, Any]:
     """Reverse-mode differentiation (Griewank and Walther 2008, chapter 3).
 
     From `roots`, pairs of a value and its cotangent, to the `wanted` values, or to all that have
     a receiver: walk from the newest node to the oldest, take its cotangents, add those of its
-    inputs to what they have. Returns the cotangents of the wanted values that were reached.
+    inputs to what they have. Returns the cotangents of the wanted values that were reached. Nothing
+    flows through nodes older than `since`.
     """
-    nodes = ancestors(value[0] for value, _ in roots)
+    nodes = ancestors((value[0] for value, _ in roots), since)
     if wanted is None:
         wanted = {(node, index) for node in nodes for index in node.receivers or ()}
-    live = _live(nodes, wanted)
+    live = _live(nodes, wanted, since)
     pending: dict[Value, Any] = {}
     found: dict[Value, Any] = {}
     for value, cotangent in roots:
@@ -165,7 +184,7 @@ def sweep(
         cotangents = [pending.pop((node, i), None) for i in range(len(node.outputs))]
         if node not in live or all(cotangent is None for cotangent in cotangents):
             continue
-        if node.hooks:
+        if node.hooks and node.age >= since:
             cotangents = _run_hooks(node, cotangents)
         for i, cotangent in enumerate(cotangents):
             if cotangent is not None and (node, i) in wanted:
@@ -182,13 +201,16 @@ def sweep(
     return found
 
 
-def _live(nodes: list[Node], wanted: set[Value]) -> dict[Node, tuple[bool, ...]]:
+def _live(nodes: list[Node], wanted: set[Value], since: int) -> dict[Node, tuple[bool, ...]]:
     """Of the nodes with a wanted value at or below them: the inputs to differentiate by."""
     targets = {node for node, _ in wanted}
     live: dict[Node, tuple[bool, ...]] = {}
     for node in reversed(nodes):
         needs = tuple(
-            [need and value[0] in live for value, need in zip(node.inputs, node.needs, strict=True)]
+            [
+                need and node.age >= since and value[0] in live
+                for value, need in zip(node.inputs, node.needs, strict=True)
+            ]
         )
         if node in targets or True in needs:
             live[node] = needs
@@ -204,7 +226,11 @@ def _gradients(
     node: Node, op: Op, needs: tuple[bool, ...], cotangents: list[Any], wrap: Wrap
 ) -> tuple[Any, ...]:
     """The op's vector-Jacobian product, held to its promise: a gradient has its input's spec."""
+    if state.watch is not None:
+        state.watch.differentiating(node)
     gradients: Any = op.backward(node.call(needs, wrap), *cotangents)
+    if state.watch is not None:
+        state.watch.differentiating(None)
     if not isinstance(gradients, tuple):
         gradients = (gradients,)
     if len(gradients) != len(needs):

@@ -44,9 +44,6 @@ class Tensor:
     _requires_grad: bool
     _spec: Spec
 
-    # An ndarray on the left of an operator leaves the work to the tensor on its right.
-    __array_ufunc__ = None
-
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
         array = _as_array(data, dtype)
         # Whoever handed the array in may change it later; recorded values never change.
@@ -203,7 +200,7 @@ class Tensor:
         """
         root = _root("backward", self, grad)
         with tape.set_recording(create_graph):
-            found = tape.sweep([root], None, _wrap, _retain(retain_graph, create_graph))
+            found = tape.sweep([root], None, wrap, _retain(retain_graph, create_graph))
             for (node, index), gradient in found.items():
                 tensor = node.receivers[index]() if node.receivers else None
                 if tensor is not None and tensor._node is node and tensor._requires_grad:
@@ -224,7 +221,7 @@ class Tensor:
         """Have `backward` fill `grad` of this tensor although an op computed it."""
         if not self._requires_grad:
             raise GradientError("retain_grad: the tensor does not require a gradient")
-        node, index = _value(self)
+        node, index = value_of(self)
         node.receivers = {**(node.receivers or {}), index: weakref.ref(self)}
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> tape.Handle:
@@ -234,7 +231,7 @@ class Tensor:
         """
         if not self._requires_grad:
             raise GradientError("register_hook: the tensor does not require a gradient")
-        return tape.register_hook(_value(self), hook)
+        return tape.register_hook(value_of(self), hook)
 
     # -- new values under the same name -------------------------------------------------------
 
@@ -304,6 +301,7 @@ class Tensor:
         # The methods that `minigrad.ops` binds; a test holds these lines against them.
         T: Tensor
         mT: Tensor
+        at: Any
 
         def __add__(self, other: Operand) -> Tensor: ...
         def __radd__(self, other: Operand) -> Tensor: ...
@@ -335,6 +333,7 @@ class Tensor:
         def __setitem__(self, index: Any, value: Operand) -> None: ...
         def abs(self) -> Tensor: ...
         def exp(self) -> Tensor: ...
+        def clip(self, min: Operand | None = None, max: Operand | None = None) -> Tensor: ...
         def log(self) -> Tensor: ...
         def sqrt(self) -> Tensor: ...
         def tanh(self) -> Tensor: ...
@@ -344,13 +343,34 @@ class Tensor:
         def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
         def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
         def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
+        def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
+        def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def var(self, axis: Axis = None, correction: Any = 0, keepdims: bool = False) -> Tensor: ...
+        def std(self, axis: Axis = None, correction: Any = 0, keepdims: bool = False) -> Tensor: ...
         def astype(self, dtype: Any) -> Tensor: ...
         def reshape(self, *shape: Any) -> Tensor: ...
         def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor: ...
         def permute_dims(self, *axes: Any) -> Tensor: ...
         def expand(self, *shape: Any) -> Tensor: ...
         def log_softmax(self, axis: int = -1) -> Tensor: ...
+        def squeeze(self, axis: Axis = None) -> Tensor: ...
+        def flip(self, axis: Axis = None) -> Tensor: ...
+        def sort(self, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor: ...
+        def argsort(
+            self, axis: int = -1, descending: bool = False, stable: bool = True
+        ) -> Tensor: ...
         def clone(self) -> Tensor: ...
+
+        __floordiv__ = __mod__ = __xor__ = __lshift__ = __rshift__ = __add__
+        __rfloordiv__ = __rmod__ = __rxor__ = __rlshift__ = __rrshift__ = __add__
+        acos = acosh = asin = asinh = atan = atanh = ceil = cos = cosh = erf = exp2 = expm1 = exp
+        floor = isfinite = isinf = isnan = log10 = log1p = log2 = reciprocal = round = sign = exp
+        sin = sinh = square = tan = trunc = exp
+        softmax = log_softmax
 
 
 # -- making tensors ---------------------------------------------------------------------------
@@ -416,7 +436,7 @@ def _fill(
     return tensor
 
 
-def _wrap(array: Array, spec: Spec, node: tape.Node | None, index: int, grad: bool) -> Tensor:
+def wrap(array: Array, spec: Spec, node: tape.Node | None, index: int, grad: bool) -> Tensor:
     requires_grad = grad and tape.state.recording and spec.dtype in FLOATING
     return _fill(object.__new__(Tensor), array, spec, node, index, requires_grad)
 
@@ -430,7 +450,7 @@ def constant(array: Array) -> Tensor:
 def _alias(tensor: Tensor) -> Tensor:
     """Another tensor with the same value and the same place in the record."""
     twin = object.__new__(Tensor)
-    node, index = _value(tensor) if tensor._requires_grad else (None, 0)
+    node, index = value_of(tensor) if tensor._requires_grad else (None, 0)
     return _fill(twin, tensor._array, tensor._spec, node, index, tensor._requires_grad)
 
 
@@ -462,7 +482,7 @@ def as_tensor(data: Any) -> Tensor:
 _first_use = threading.Lock()
 
 
-def _value(tensor: Tensor) -> tape.Value:
+def value_of(tensor: Tensor) -> tape.Value:
     """The tensor's place in the record; a leaf gets one when it is first used."""
     if tensor._node is None:
         with _first_use:
@@ -473,6 +493,12 @@ def _value(tensor: Tensor) -> tape.Value:
     return tensor._node, tensor._index
 
 
+def of_value(value: tape.Value) -> Tensor:
+    """A tensor that only stands for a value of the record: it has no array."""
+    node, index = value
+    return _fill(object.__new__(Tensor), np.empty(0), node.outputs[index], node, index, True)
+
+
 def apply(op: Op, *inputs: Tensor) -> Any:
     """Run `op`, and record it if an input requires a gradient.
 
@@ -481,32 +507,30 @@ def apply(op: Op, *inputs: Tensor) -> Any:
     inferred = op.infer(*[x._spec for x in inputs])
     with np.errstate(all="ignore"):
         results = op.forward(*[x._array for x in inputs])
-    single = type(inferred) is Spec
-    specs: tuple[Spec, ...] = (inferred,) if single else inferred
-    arrays = [np.asarray(r) for r in ((results,) if single else results)]
+    if type(inferred) is Spec:
+        return record(op, inputs, (inferred,), (results,))[0]
+    return record(op, inputs, inferred, results)
+
+
+def record(
+    op: Op, inputs: Sequence[Tensor], specs: Sequence[Spec], arrays: Sequence[Any]
+) -> tuple[Tensor, ...]:
+    """The results of an op as tensors; the call becomes a node if an input needs a gradient."""
+    arrays = [np.asarray(array) for array in arrays]
+    needs = tuple([x._requires_grad for x in inputs])
     node = None
-    if tape.state.recording and op.differentiable:
-        needs = tuple([x._requires_grad for x in inputs])
-        if True in needs:
-            node = _record(op, inputs, needs, specs, arrays)
-    recorded = node is not None
-    outputs = [
-        _fill(object.__new__(Tensor), array, spec, node, i, recorded and spec.dtype in FLOATING)
-        for i, (array, spec) in enumerate(zip(arrays, specs, strict=True))
-    ]
-    return outputs[0] if single else tuple(outputs)
-
-
-def _record(
-    op: Op,
-    inputs: Sequence[Tensor],
-    needs: tuple[bool, ...],
-    specs: tuple[Spec, ...],
-    arrays: Sequence[Array],
-) -> tape.Node:
-    reads = op.reads(needs)
-    saved = (*[inputs[i]._array for i in reads[0]], *[arrays[i] for i in reads[1]])
-    return tape.Node(op, tuple([_value(x) for x in inputs]), needs, specs, reads, saved)
+    if tape.state.recording and op.differentiable and True in needs:
+        reads = op.reads(needs)
+        saved = (*[inputs[i]._array for i in reads[0]], *[arrays[i] for i in reads[1]])
+        values = tuple([value_of(x) for x in inputs])
+        node = tape.Node(op, values, needs, tuple(specs), reads, saved)
+    outputs = []
+    for i, (array, spec) in enumerate(zip(arrays, specs, strict=True)):
+        needed = node is not None and spec.dtype in FLOATING
+        outputs.append(_fill(object.__new__(Tensor), array, spec, node, i, needed))
+    if tape.state.watch is not None:
+        tape.state.watch.ran(op, inputs, outputs)
+    return tuple(outputs)
 
 
 # -- gradients of functions -------------------------------------------------------------------
@@ -531,14 +555,14 @@ def _root(who: str, output: Tensor, cotangent: Tensor | None) -> tuple[tape.Valu
                 f"{who}: a tensor of shape {output.shape} has no single gradient; reduce it to "
                 "one element, or pass the cotangent to start from, of the same shape"
             )
-        return _value(output), constant(np.ones(output.shape, output.dtype))
+        return value_of(output), constant(np.ones(output.shape, output.dtype))
     if not isinstance(cotangent, Tensor):
         cotangent = asarray(cotangent)
     if cotangent.spec != output.spec:
         raise GradientError(
             f"{who}: the cotangent must be {output.spec} as its output, got {cotangent.spec}"
         )
-    return _value(output), cotangent
+    return value_of(output), cotangent
 
 
 def _listed(argument: str, tensors: Any) -> list[Any]:
@@ -573,9 +597,9 @@ def grad(
         if not isinstance(x, Tensor) or not x._requires_grad:
             raise GradientError(f"grad: input {i} does not require a gradient")
     roots = [_root("grad", out, ct) for out, ct in zip(outs, cotangents, strict=True)]
-    values = [_value(x) for x in ins]
+    values = [value_of(x) for x in ins]
     with tape.set_recording(create_graph):
-        found = tape.sweep(roots, set(values), _wrap, _retain(retain_graph, create_graph))
+        found = tape.sweep(roots, set(values), wrap, _retain(retain_graph, create_graph))
     gradients = [found.get(value) for value in values]
     unused = [i for i, gradient in enumerate(gradients) if gradient is None]
     if unused and not allow_unused:

@@ -11,7 +11,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from elementwise_samples import ELEMENTWISE
+from linalg_samples import LINEAR_ALGEBRA
+from loss_samples import CLASSIFICATION
 from movement_samples import INDEXING, MOVEMENTS
+from normalization_samples import NORMALIZATIONS
+from rearrange_samples import REARRANGED
+from reduction_samples import MORE_REDUCTIONS
 from sample import (
     FIXED,
     Array,
@@ -145,7 +151,6 @@ LOGIC = [
     *_binary("logical_or", mg.logical_or, np.logical_or, mask, mask, **FIXED),
     Sample("logical_not", "matrix", mg.logical_not, np.logical_not, (mask(3, 4),), **FIXED),
     Sample("logical_not", "0d", mg.logical_not, np.logical_not, (mask(),), **FIXED),
-    Sample("logical_not", "operator", lambda x: ~x, lambda x: ~x, (mask(3),), **FIXED),
 ]
 
 WHERE = [
@@ -317,11 +322,17 @@ SAMPLES: list[Sample] = [
     *COMPARISONS,
     *LOGIC,
     *WHERE,
+    *ELEMENTWISE,
     *REDUCTIONS,
+    *MORE_REDUCTIONS,
+    *REARRANGED,
     *MOVEMENTS,
     *MATMULS,
+    *LINEAR_ALGEBRA,
     *INDEXING,
     *LOSSES,
+    *NORMALIZATIONS,
+    *CLASSIFICATION,
     *DROPOUTS,
     *WINDOWS,
 ]

@@ -314,6 +314,11 @@ def test_first_values_have_the_same_spread(name: str, arguments: dict[str, Any])
 INITIALIZERS = ["uniform_", "normal_", "zeros_", "ones_", "constant_", "calculate_gain"]
 INITIALIZERS += [f"{who}_{how}_" for who in ("kaiming", "xavier") for how in ("uniform", "normal")]
 
+# Functions of which PyTorch tells no names of parameters.
+WITHOUT_SIGNATURE = ["avg_pool2d", "bilinear", "conv2d", "cosine_similarity", "linear"]
+WITHOUT_SIGNATURE += ["max_pool2d", "one_hot", "pairwise_distance", "pixel_shuffle"]
+WITHOUT_SIGNATURE += ["pixel_unshuffle", "relu", "sigmoid", "tanh"]
+
 OF_TORCH: list[tuple[Any, Any]] = [
     *[
         (getattr(nn, name), getattr(torch.nn, name))
@@ -325,7 +330,7 @@ OF_TORCH: list[tuple[Any, Any]] = [
     *[
         (getattr(nn.functional, name), getattr(torch.nn.functional, name))
         for name in nn.functional.__all__
-        if name not in ("conv2d", "avg_pool2d", "linear", "max_pool2d", "relu", "sigmoid", "tanh")
+        if name not in WITHOUT_SIGNATURE
     ],
     *[
         (getattr(nn.Module, name), getattr(torch.nn.Module, name))

@@ -73,3 +73,28 @@ def train(
         seed=seed,
     )
     sys.exit(run(options, out, resume))
+
+
+@app.command()
+def gradcheck(
+    layer: Annotated[
+        str,
+        typer.Argument(
+            metavar="PACKAGE.MODULE:LAYER",
+            help="A module (class, call such as 'Layer(3, 4)' or instance) or a function.",
+        ),
+    ],
+    input: Annotated[
+        list[str] | None,
+        typer.Option(help="The shape of an input, as 2,3,8,8; once for each input."),
+    ] = None,
+    order: Annotated[int, typer.Option(help="2 checks second derivatives too.")] = 1,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Along a few random directions, not by every element.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of inputs, weights and directions.")] = 0,
+) -> None:
+    """Check the gradients of a layer of your own against numeric ones."""
+    from minigrad.cli.gradcheck import run
+
+    sys.exit(run(layer, input or [], order, fast, seed))

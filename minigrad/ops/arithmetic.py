@@ -7,8 +7,9 @@ import numpy as np
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.op import Call
 from minigrad.ops.elementwise import Elementwise, Gradients, log, operands, where
-from minigrad.spec import Spec
-from minigrad.tensor import Array, Operand, Tensor, apply
+from minigrad.ops.movement import clone
+from minigrad.spec import Spec, require_floating
+from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
 
 class Arithmetic(Elementwise):
@@ -106,6 +107,31 @@ class Divide(Arithmetic):
 def divide(x: Operand, y: Operand) -> Tensor:
     """x / y, element by element, of floating-point arrays."""
     return binary(Divide(), x, y)
+
+
+def square(x: Operand) -> Tensor:
+    """x², element by element.  Its derivative is 2 x."""
+    x = _number("square", x)
+    return multiply(x, x)
+
+
+def reciprocal(x: Operand) -> Tensor:
+    """1 / x, element by element, of floating-point arrays.  Its derivative is -1 / x²."""
+    x = as_tensor(x)
+    require_floating("reciprocal", x.spec)
+    return divide(1, x)
+
+
+def positive(x: Operand) -> Tensor:
+    """+x: the same numbers in a tensor of their own."""
+    return clone(_number("positive", x))
+
+
+def _number(op: str, x: Operand) -> Tensor:
+    x = as_tensor(x)
+    if x.dtype == np.bool_:
+        raise DtypeError(f"{op}: takes numbers, got bool; convert with x.astype('int64')")
+    return x
 
 
 class Power(Arithmetic):

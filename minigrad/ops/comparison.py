@@ -92,6 +92,13 @@ class LogicalOr(Logical):
     ufunc = np.logical_or
 
 
+class LogicalXor(Logical):
+    """z = either x or y."""
+
+    name = "logical_xor"
+    ufunc = np.logical_xor
+
+
 class LogicalNot(Logical):
     """z = not x."""
 
@@ -142,6 +149,11 @@ def logical_and(x: Operand, y: Operand) -> Tensor:
 def logical_or(x: Operand, y: Operand) -> Tensor:
     """x or y, element by element, of booleans."""
     return _compare(LogicalOr(), x, y)
+
+
+def logical_xor(x: Operand, y: Operand) -> Tensor:
+    """Either x or y, element by element, of booleans."""
+    return _compare(LogicalXor(), x, y)
 
 
 def logical_not(x: Operand) -> Tensor:

@@ -7,7 +7,7 @@ the broadcasting.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,6 +55,41 @@ class Elementwise(Op):
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
         return Cost(0, self.flops * outputs[0].size, bytes_moved(inputs, outputs))
+
+
+class Ufunc(Elementwise):
+    """y = f(x1, ...) of floating-point numbers, where NumPy's `ufunc` is f.
+
+    What a subclass says of its derivative reads the input, unless it says otherwise.
+    """
+
+    floating_only = True
+    reads_inputs: ClassVar[tuple[tuple[int, ...], ...]] = ((0,),)
+    ufunc: ClassVar[np.ufunc]
+
+    def forward(self, *inputs: Array) -> Array:
+        result: Array = self.ufunc(*inputs)
+        return result
+
+
+class Numeric(Ufunc):
+    """An elementwise op of numbers, integers too, whose derivative reads nothing."""
+
+    floating_only = False
+    reads_inputs: ClassVar[tuple[tuple[int, ...], ...]] = ()
+
+    def infer(self, *inputs: Spec) -> Spec:
+        spec = super().infer(*inputs)
+        if spec.dtype == np.bool_:
+            raise DtypeError(
+                f"{self.name}: takes numbers, got bool; convert with x.astype('int64')"
+            )
+        return spec
+
+
+def nothing_of(cotangent: Tensor) -> Tensor:
+    """The gradient of what is constant: 0, also where the cotangent is infinite or NaN."""
+    return where(constant(np.array(False)), cotangent, 0)
 
 
 def operands(op: str, x: Operand, y: Operand) -> tuple[Tensor, Tensor]:

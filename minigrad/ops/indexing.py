@@ -32,7 +32,7 @@ def _assemble(template: Template, arrays: Sequence[Array]) -> tuple[Any, ...]:
     return tuple([next(remaining) if entry is ARRAY else entry for entry in template])
 
 
-def _indexed_shape(op: str, shape: Shape, template: Template, arrays: Sequence[Spec]) -> Shape:
+def indexed_shape(op: str, shape: Shape, template: Template, arrays: Sequence[Spec]) -> Shape:
     """Shape of x[index] (NumPy manual, "Combining advanced and basic indexing")."""
     axes = iter(shape)
     result: list[int] = []
@@ -64,7 +64,7 @@ class GetItem(Movement):
     template: Template
 
     def infer(self, x: Spec, *arrays: Spec) -> Spec:
-        return Spec.of(_indexed_shape("getitem", x.shape, self.template, arrays), x.dtype)
+        return Spec.of(indexed_shape("getitem", x.shape, self.template, arrays), x.dtype)
 
     def forward(self, x: Array, *arrays: Array) -> Array:
         return np.asarray(x[_assemble(self.template, arrays)])
@@ -89,7 +89,7 @@ class IndexAdd(Movement):
     shape: Shape
 
     def infer(self, v: Spec, *arrays: Spec) -> Spec:
-        expected = _indexed_shape("index_add", self.shape, self.template, arrays)
+        expected = indexed_shape("index_add", self.shape, self.template, arrays)
         if v.shape != expected:
             raise ShapeError(f"index_add: the index takes values of {expected}, got {v.shape}")
         return Spec.of(self.shape, v.dtype)
@@ -122,7 +122,7 @@ class SetItem(Movement):
     template: Template
 
     def infer(self, x: Spec, v: Spec, *arrays: Spec) -> Spec:
-        expected = _indexed_shape("setitem", x.shape, self.template, arrays)
+        expected = indexed_shape("setitem", x.shape, self.template, arrays)
         if v.shape != expected:
             raise ShapeError(f"setitem: the index takes values of {expected}, got {v.shape}")
         return Spec.of(x.shape, common_dtype("setitem", x, v))
@@ -159,7 +159,7 @@ class SetItem(Movement):
 # -- from Python's index to the normal form ----------------------------------------------------
 
 
-def _normalize(op: str, x: Tensor, index: Any) -> tuple[Template, list[Tensor]]:
+def normalize_index(op: str, x: Tensor, index: Any) -> tuple[Template, list[Tensor]]:
     """The template and the integer arrays of an index, all bounds checked."""
     entries = _expand_ellipsis(op, x, [_entry(op, e) for e in _as_tuple(index)])
     fancy = any(isinstance(entry, np.ndarray) for entry in entries)
@@ -260,20 +260,25 @@ def _in_bounds(op: str, positions: Array, shape: Shape, axis: int) -> Array:
 def getitem(x: Operand, index: Any) -> Tensor:
     """x[index], as in NumPy: integers, slices, None, `...`, integer arrays, boolean masks."""
     x = as_tensor(x)
-    template, arrays = _normalize("getitem", x, index)
+    template, arrays = normalize_index("getitem", x, index)
     return apply(GetItem(template), x, *arrays)
+
+
+def fitted(op: str, value: Tensor, shape: Shape) -> Tensor:
+    """`value` broadcast to the shape that an index takes; more axes than that may lead, of 1."""
+    while value.ndim > len(shape) and value.shape[0] == 1:
+        value = reshape(value, value.shape[1:])
+    if broadcast_shapes(op, value.shape, shape) != shape:
+        raise ShapeError(f"{op}: the index takes values of {shape}, got {value.shape}")
+    return expand(value, shape)
 
 
 def setitem(x: Operand, index: Any, value: Operand) -> Tensor:
     """x with `value`, broadcast, at the index; x itself stays as it was."""
     x, value = operands("setitem", as_tensor(x), value)
-    template, arrays = _normalize("setitem", x, index)
-    shape = _indexed_shape("setitem", x.shape, template, [a.spec for a in arrays])
-    while value.ndim > len(shape) and value.shape[0] == 1:
-        value = reshape(value, value.shape[1:])
-    if broadcast_shapes("setitem", value.shape, shape) != shape:
-        raise ShapeError(f"setitem: the index takes values of {shape}, got {value.shape}")
-    return apply(SetItem(template), x, expand(value, shape), *arrays)
+    template, arrays = normalize_index("setitem", x, index)
+    shape = indexed_shape("setitem", x.shape, template, [a.spec for a in arrays])
+    return apply(SetItem(template), x, fitted("setitem", value, shape), *arrays)
 
 
 def assign_item(x: Tensor, index: Any, value: Operand) -> None:

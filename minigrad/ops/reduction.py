@@ -1,10 +1,10 @@
-"""Ops that reduce axes: sum, mean, max, argmax."""
+"""Ops that reduce axes: sum, mean, max, min, argmax, argmin."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,16 +41,20 @@ class Reduction(Op):
         return Cost(0, inputs[0].size, bytes_moved(inputs, outputs))
 
 
+def widened(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype that sums and products are taken in: integers in 64 bits, booleans count."""
+    if dtype.kind in "bi":
+        return int64
+    return uint64 if dtype.kind == "u" else dtype
+
+
 class Sum(Reduction):
     """y = Σ x over the axes.  dy/dx = 1. Integers add up in 64 bits, booleans count."""
 
     name = "sum"
 
     def infer(self, x: Spec) -> Spec:
-        spec = super().infer(x)
-        if x.dtype.kind in "bi":
-            return Spec.of(spec.shape, int64)
-        return Spec.of(spec.shape, uint64) if x.dtype.kind == "u" else spec
+        return Spec.of(super().infer(x).shape, widened(x.dtype))
 
     def forward(self, x: Array) -> Array:
         # NumPy adds integers in 64 bits of their own accord.
@@ -95,21 +99,24 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return apply(Mean(normalize_axes("mean", axis, x.ndim), bool(keepdims)), x)
 
 
-class Max(Reduction):
-    """y = max x over the axes.  dy/dx = 1 / m at the m elements equal to y, else 0: ties share
-    the gradient equally (a subgradient, as PyTorch's amax). NaN wins."""
+class Extremum(Reduction):
+    """y = the largest or the smallest x over the axes; `function` finds it.
 
-    name = "max"
+    dy/dx = 1 / m at the m elements equal to y, else 0: ties share the gradient equally (a
+    subgradient, as PyTorch's amax and amin). NaN wins.
+    """
+
+    function: ClassVar[Any]
     reads_inputs = ((0,),)
     reads_outputs = ((0,),)
 
     def infer(self, x: Spec) -> Spec:
         if any(x.shape[axis] == 0 for axis in self.axes):
-            raise ShapeError(f"max: of nothing there is no maximum: shape {x.shape}")
+            raise ShapeError(f"{self.name}: of nothing there is no {self.name}: shape {x.shape}")
         return super().infer(x)
 
     def forward(self, x: Array) -> Array:
-        return np.asarray(np.max(x, axis=self.axes, keepdims=self.keepdims))
+        return np.asarray(self.function(x, axis=self.axes, keepdims=self.keepdims))
 
     def backward(self, call: Call, cotangent: Tensor) -> Tensor:
         (x,), (y,) = call.inputs, call.outputs
@@ -118,33 +125,83 @@ class Max(Reduction):
         return self.spread(cotangent, call) * chosen / ties
 
 
+class Max(Extremum):
+    """y = max x over the axes.  dy/dx = 1 / m at the m elements equal to y, else 0."""
+
+    name = "max"
+    function = staticmethod(np.max)
+
+
+class Min(Extremum):
+    """y = min x over the axes.  dy/dx = 1 / m at the m elements equal to y, else 0."""
+
+    name = "min"
+    function = staticmethod(np.min)
+
+
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The maximum over `axis`: one, several, or (None) all axes. Ties share the gradient."""
     x = as_tensor(x)
     return apply(Max(normalize_axes("max", axis, x.ndim), bool(keepdims)), x)
 
 
-@dataclass(frozen=True)
-class ArgMax(Op):
-    """The index of the first largest element along an axis, or (None) of the flat array."""
+def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The minimum over `axis`: one, several, or (None) all axes. Ties share the gradient."""
+    x = as_tensor(x)
+    return apply(Min(normalize_axes("min", axis, x.ndim), bool(keepdims)), x)
 
-    name: ClassVar[str] = "argmax"
+
+amax, amin = max, min
+
+
+@dataclass(frozen=True)
+class ArgExtremum(Op):
+    """The index of the first extremum along an axis, or (None) of the flat array."""
+
     differentiable: ClassVar[bool] = False
+    function: ClassVar[Any]
     axis: int | None
     keepdims: bool
 
     def infer(self, x: Spec) -> Spec:
-        axes = normalize_axes("argmax", self.axis, x.ndim)
+        axes = normalize_axes(self.name, self.axis, x.ndim)
         if any(x.shape[axis] == 0 for axis in axes):
-            raise ShapeError(f"argmax: of nothing there is no maximum: shape {x.shape}")
+            raise ShapeError(f"{self.name}: of nothing there is no extremum: shape {x.shape}")
         return Spec.of(reduced_shape(x.shape, axes, self.keepdims), int64)
 
     def forward(self, x: Array) -> Array:
-        return np.asarray(np.argmax(x, axis=self.axis, keepdims=self.keepdims), int64)
+        return np.asarray(self.function(x, axis=self.axis, keepdims=self.keepdims), int64)
+
+    def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
+        return Cost(0, inputs[0].size, bytes_moved(inputs, outputs))
+
+
+class ArgMax(ArgExtremum):
+    """The index of the first largest element."""
+
+    name = "argmax"
+    function = staticmethod(np.argmax)
+
+
+class ArgMin(ArgExtremum):
+    """The index of the first smallest element."""
+
+    name = "argmin"
+    function = staticmethod(np.argmin)
+
+
+def _arg(op: type[ArgExtremum], x: Operand, axis: int | None, keepdims: bool) -> Tensor:
+    if isinstance(axis, (tuple, list)):
+        raise ArgumentError(f"{op.name}: axis takes one integer or None, got {axis!r}")
+    y: Tensor = apply(op(axis, bool(keepdims)), as_tensor(x))
+    return y
 
 
 def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The index of the first largest element along `axis`; NaN counts as largest."""
-    if isinstance(axis, (tuple, list)):
-        raise ArgumentError(f"argmax: axis takes one integer or None, got {axis!r}")
-    return apply(ArgMax(axis, bool(keepdims)), as_tensor(x))
+    return _arg(ArgMax, x, axis, keepdims)
+
+
+def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The index of the first smallest element along `axis`; NaN counts as smallest."""
+    return _arg(ArgMin, x, axis, keepdims)

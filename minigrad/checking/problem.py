@@ -1,0 +1,209 @@
+"""What is checked, as a function of arrays: a user's function or module with its inputs.
+
+The module and the inputs are copied to float64 once; every evaluation starts from the same random
+state and the same buffers, so that dropout and running statistics repeat themselves.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minigrad import tape
+from minigrad.errors import ArgumentError, DtypeError
+from minigrad.nn.module import Module
+from minigrad.random import get_rng_state, set_rng_state
+from minigrad.spec import FLOATING, float32
+from minigrad.tensor import Array, Tensor, constant, grad, tensor, value_of
+
+Nested = Any
+"""A tensor, or a list or tuple in which tensors may lie."""
+
+
+class Problem:
+    """The function under test, of a flat list of float64 arrays.
+
+    `names` and `point` are the names and values of all that is differentiated by. `values` gives
+    the floating-point outputs, `gradients` the analytic vector-Jacobian products.
+    """
+
+    names: list[str]
+    point: list[Array]
+
+    def __init__(self, function: Callable[..., Any], inputs: Sequence[Any]) -> None:
+        if not callable(function) or isinstance(function, type):
+            raise ArgumentError(
+                f"gradcheck: takes a function or a module that was constructed, got {function!r}"
+            )
+        self.random_state = get_rng_state()
+        self.names, self.point = [], []
+        self._arguments = [self._plan(value, f"input {i}") for i, value in enumerate(inputs)]
+        self._parameters: list[Tensor] = []
+        self._function = function
+        self._buffers: list[tuple[Module, str, Tensor]] = []
+        if isinstance(function, Module):
+            self._function = self._copy_of(function)
+        if not self.names:
+            raise ArgumentError(
+                "gradcheck: nothing to differentiate by: no input is a floating-point tensor or "
+                "array, and there are no parameters"
+            )
+
+    def _plan(self, value: Any, name: str) -> Any:
+        """An argument with a place in `point` (a `_Place`) for each floating-point tensor."""
+        if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
+            return [self._plan(v, f"{name}[{i}]") for i, v in enumerate(value)]
+        if isinstance(value, np.ndarray):
+            value = tensor(value)
+        if not isinstance(value, Tensor):
+            return value
+        if value.dtype not in FLOATING:
+            return value.detach()
+        return self._place(value, name)
+
+    def _place(self, value: Tensor, name: str) -> _Place:
+        self.names.append(name)
+        array = np.array(value.detach().numpy(), np.float64, order="C")
+        if not np.all(np.isfinite(array)):
+            raise ArgumentError(f"gradcheck: {name} holds values that are not finite")
+        self.point.append(array)
+        return _Place(len(self.point) - 1)
+
+    def _copy_of(self, module: Module) -> Module:
+        twin = copy.deepcopy(module).double()
+        for name, parameter in twin.named_parameters():
+            self._place(parameter, name)
+            parameter.requires_grad = True
+            self._parameters.append(parameter)
+        for owner in twin.modules():
+            for name, buffer in owner._buffers.items():
+                if buffer is not None:
+                    self._buffers.append((owner, name, buffer.detach()))
+        return twin
+
+    @contextmanager
+    def _same_start(self) -> Iterator[None]:
+        """Within: the random state and the buffers that every evaluation starts from."""
+        before = get_rng_state()
+        set_rng_state(self.random_state)
+        for owner, name, buffer in self._buffers:
+            owner._buffers[name] = buffer.detach()
+        try:
+            yield
+        finally:
+            set_rng_state(before)
+
+    def _run(self, leaves: Sequence[Tensor]) -> list[Tensor]:
+        """The floating-point outputs for these inputs; parameters take their values from them."""
+        for parameter, leaf in zip(self._parameters, self._own(leaves), strict=True):
+            parameter.assign(leaf.detach())
+        arguments = [_fill(argument, leaves) for argument in self._arguments]
+        with self._same_start():
+            try:
+                result = self._function(*arguments)
+            except DtypeError as error:
+                error.add_note("gradcheck calls the function with inputs converted to float64")
+                raise
+        outputs = [y for y in _listed(result) if isinstance(y, Tensor) and y.dtype in FLOATING]
+        if not outputs:
+            raise ArgumentError(
+                "gradcheck: the function returns no floating-point tensor (or a tuple, list or "
+                f"dictionary with one), got {type(result).__name__}"
+            )
+        return outputs
+
+    def _own(self, items: Sequence[Any]) -> Sequence[Any]:
+        return items[len(items) - len(self._parameters) :]
+
+    def values(self, arrays: Sequence[Array]) -> list[Array]:
+        """The outputs as arrays, in float64.
+
+        Recorded like any call, since the function may take gradients itself.
+        """
+        outputs = self._run([tensor(array, requires_grad=True) for array in arrays])
+        return [y.detach().numpy().astype(np.float64) for y in outputs]
+
+    def record(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The recorded outputs at the point, and the leaves they were computed from."""
+        leaves = [tensor(array, requires_grad=True) for array in self.point]
+        outputs = self._run(leaves)
+        return outputs, [*leaves[: len(leaves) - len(self._parameters)], *self._parameters]
+
+    def gradients(self, cotangents: Sequence[Array]) -> list[Array | None]:
+        """Analytic gradients of Σ <output, cotangent>; None where nothing is connected."""
+        outputs, leaves = self.record()
+        return [
+            g if g is None else g.detach().numpy()
+            for g in differentiate(outputs, leaves, [constant(c) for c in cotangents])
+        ]
+
+    def computes_in_single(self) -> bool:
+        """Whether some recorded value on the way is float32."""
+        outputs, _ = self.record()
+        nodes = tape.ancestors(value_of(y)[0] for y in outputs)
+        return any(spec.dtype == float32 for node in nodes for spec in node.outputs)
+
+
+class Gradient(Problem):
+    """The gradient of a problem as a function: its derivative is the second one of the original.
+
+    Depends on the inputs of the original and, linearly, on one cotangent for each output.
+    """
+
+    def __init__(self, first: Problem, cotangents: Sequence[Array]) -> None:
+        self._first = first
+        self._parameters = first._parameters
+        self.names = [f"cotangent of output {i}" for i in range(len(cotangents))] + first.names
+        self.point = [*cotangents, *first.point]
+        self._outputs = len(cotangents)
+
+    def _run(self, leaves: Sequence[Tensor]) -> list[Tensor]:
+        cotangents, inner = leaves[: self._outputs], leaves[self._outputs :]
+        outputs = self._first._run(inner)
+        variables = [*inner[: len(inner) - len(self._parameters)], *self._parameters]
+        found = differentiate(outputs, variables, cotangents, create_graph=True)
+        zeros = (constant(np.zeros(x.shape)) for x in variables)
+        return [z if g is None else g for g, z in zip(found, zeros, strict=True)]
+
+
+class _Place:
+    """Stands in the arguments for the array number `index` of the point."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+def differentiate(
+    outputs: Sequence[Tensor],
+    leaves: Sequence[Tensor],
+    cotangents: Sequence[Tensor],
+    create_graph: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """`grad` that takes outputs which depend on nothing, and cotangents of another precision."""
+    pairs = [
+        (y, c if c.dtype == y.dtype else c.astype(str(y.dtype)))
+        for y, c in zip(outputs, cotangents, strict=True)
+        if y.requires_grad
+    ]
+    if not pairs:
+        return (None,) * len(leaves)
+    roots, starts = zip(*pairs, strict=True)
+    return grad(roots, leaves, starts, create_graph, allow_unused=True)
+
+
+def _fill(argument: Nested, leaves: Sequence[Tensor]) -> Nested:
+    if isinstance(argument, _Place):
+        return leaves[argument.index]
+    if isinstance(argument, list):
+        return [_fill(part, leaves) for part in argument]
+    return argument
+
+
+def _listed(result: Any) -> list[Any]:
+    if isinstance(result, dict):
+        return list(result.values())
+    return list(result) if isinstance(result, (tuple, list)) else [result]

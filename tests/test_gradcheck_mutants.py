@@ -1,0 +1,76 @@
+"""`gradcheck` over the table of samples: it calls no right gradient wrong, and catches an op's
+gradient that was broken in any of several ways.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from mutation import MUTANTS, mutated
+from sample import Sample
+from samples import SAMPLES
+
+import minigrad as mg
+from minigrad.checking import GradcheckReport, Verdict
+from minigrad.op import CATALOGUE
+
+DIFFERENTIABLE = [sample for sample in SAMPLES if sample.differentiable]
+OPS = sorted({sample.op for sample in DIFFERENTIABLE if CATALOGUE[sample.op].differentiable})
+BROKEN = (Verdict.WRONG, Verdict.MISSING)
+
+
+def check(sample: Sample, **options: Any) -> GradcheckReport:
+    return mg.gradcheck(sample.function, *sample.inputs, raise_on_failure=False, **options)
+
+
+def gradients(sample: Sample) -> list[Any]:
+    inputs = [mg.tensor(x) for x in sample.inputs]
+    leaves = [x.requires_grad_() for x in inputs if x.dtype.kind == "f"]
+    y = sample.function(*inputs)
+    rng = np.random.default_rng(3)
+    cotangent = mg.tensor(rng.uniform(0.5, 1.5, y.shape).astype(y.dtype))
+    found = mg.grad(y, leaves, cotangent, allow_unused=True)
+    return [np.zeros(0) if g is None else g.numpy() for g in found]
+
+
+def differs(sample: Sample, right: list[Any]) -> bool:
+    """Whether the mutant changes anything for this sample."""
+    broken = gradients(sample)
+    return any(
+        np.abs(b - r).max(initial=0) > 1e-4 * np.abs(r).max(initial=1e-2)
+        for b, r in zip(broken, right, strict=True)
+    )
+
+
+def chosen(op: str) -> list[Sample]:
+    """Samples of an op, evenly from its rows, of which none takes long."""
+    rows = [s for s in DIFFERENTIABLE if s.op == op]
+    small = [s for s in rows if 0 < sum(x.size for x in s.inputs) <= 64] or rows
+    return small[:: max(1, len(small) // 3)][:4]
+
+
+@pytest.mark.parametrize("sample", DIFFERENTIABLE, ids=lambda sample: sample.id)
+def test_a_right_gradient_is_called_right(sample: Sample) -> None:
+    report = check(sample)
+    assert report.ok, report
+    fast = check(sample, fast=True, order=2)
+    assert fast.ok, fast
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_every_mutant_is_caught(op: str) -> None:
+    caught, kinds = 0, set()
+    for sample in chosen(op):
+        right = gradients(sample)
+        for kind, mutant in MUTANTS.items():
+            with mutated(op, mutant):
+                if not differs(sample, right):
+                    continue
+                report = check(sample)
+            assert any(r.verdict in BROKEN for r in report.results), f"{sample.id} {kind}\n{report}"
+            caught += 1
+            kinds.add(kind)
+    assert len(kinds) >= 3, f"{op}: only {kinds} change its gradient"
+    assert caught
