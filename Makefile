@@ -12,10 +12,10 @@ test: .venv/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 test-slow: .venv/ready-dev .venv/ready-bench
-	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/pytest --numprocesses auto --dist worksteal -m "slow or not slow"
 
 bench: .venv/ready-dev .venv/ready-bench
 	$(BIN)/python -m benchmarks

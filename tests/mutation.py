@@ -60,6 +60,29 @@ def _first_row(axis: int) -> Mutant:
     return lambda _, again: again(only_first)
 
 
+def _straight_through(found: Gradients, again: Again) -> Gradients:
+    """The cotangent added where it has the gradient's shape, or else its sum."""
+    seen: list[Tensor] = []
+
+    def watched(cotangent: Tensor) -> Tensor:
+        seen.append(cotangent.detach())
+        return cotangent
+
+    again(watched)
+
+    def added(g: Tensor) -> Tensor:
+        for c in seen:
+            extra = c if c.shape == g.shape else c.sum()
+            g = g + extra.astype(str(g.dtype))
+        return g
+
+    return [g if g is None else added(g) for g in found]
+
+
+def _ramp(g: Tensor) -> Tensor:
+    return g + mg.tensor(np.linspace(-0.5, 1, g.size).reshape(g.shape).astype(g.dtype))
+
+
 MUTANTS: dict[str, Mutant] = {
     "sign": _each(lambda g: -g),
     "factor": _each(lambda g: g * 2),
@@ -71,6 +94,8 @@ MUTANTS: dict[str, Mutant] = {
     "dropped_element": _each(_without_an_element),
     "dropped_gradient": _each(lambda g: g * 0),
     "added_constant": _each(lambda g: g + 0.25),
+    "added_ramp": _each(_ramp),
+    "straight_through": _straight_through,
 }
 
 

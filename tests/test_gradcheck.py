@@ -157,6 +157,31 @@ def test_noise_is_not_called_wrong() -> None:
     assert Verdict.WRONG not in verdicts(lambda x: (x + 1e12) - 1e12, X)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [
+        (lambda x: x.sum(), np.linspace(-3, 3, 2_000)),
+        (lambda x: x.exp(), np.linspace(19, 21, 6)),
+        (lambda x: x.exp().sum(), np.linspace(-20, 20, 9)),
+        (lambda x: (x + 1e6) * (x + 1e6), np.linspace(-1, 1, 4)),
+        (lambda x: (x**5).sum(), np.linspace(10, 100, 6)),
+        (lambda x: x.log(), np.array([1e-6, 1e-4, 1.0])),
+        (lambda x: 1 / x, np.array([-1e-5, 1e-3, 2.0])),
+    ],
+    ids=["sum", "exp20", "exp_sum", "offset", "powers", "log", "inverse"],
+)
+def test_large_and_small_numbers_are_precise_enough(function: Any, x: Any, order: int) -> None:
+    assert set(verdicts(function, x, order=order, fast=x.size > 100)) == {Verdict.RIGHT}
+
+
+def test_what_lies_between_kinks_and_poles_is_not_called_wrong() -> None:
+    x = 1e-7 * np.array([1.3, -0.7, 0.4, -2.1])
+    for fast in (False, True):
+        assert check(lambda x: x.relu(), x, fast=fast).ok
+        assert check(lambda x: 1 / x, 100 * x, fast=fast).ok
+
+
 def test_random_functions() -> None:
     rng = np.random.default_rng(0)
     (result,) = check(lambda x: x * float(rng.random()), X).results
@@ -243,6 +268,18 @@ def test_a_function_that_takes_gradients_itself() -> None:
         return g * g
 
     assert mg.gradcheck(penalty, X).ok
+
+
+def test_differences_record_nothing_and_the_jacobian_takes_one_record() -> None:
+    recorded = []
+
+    def function(x: Tensor) -> Tensor:
+        recorded.append(mg.tape.is_grad_enabled())
+        return x.exp()
+
+    assert mg.gradcheck(function, X, jacobian=True).ok
+    assert len(recorded) > 4 * X.size
+    assert sum(recorded) == 4  # twice at the point, the analytic sweeps, the dtypes on the way
 
 
 def test_the_same_report_each_time() -> None:

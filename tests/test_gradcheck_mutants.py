@@ -4,6 +4,7 @@ gradient that was broken in any of several ways.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,32 +46,65 @@ def differs(sample: Sample, right: list[Any]) -> bool:
 
 
 def chosen(op: str) -> list[Sample]:
-    """Samples of an op, evenly from its rows, of which none takes long."""
+    """Up to four samples of an op, evenly from its rows, of which none takes long."""
     rows = [s for s in DIFFERENTIABLE if s.op == op]
     small = [s for s in rows if 0 < sum(x.size for x in s.inputs) <= 64] or rows
     return small[:: max(1, len(small) // 3)][:4]
 
 
-@pytest.mark.parametrize("sample", DIFFERENTIABLE, ids=lambda sample: sample.id)
-def test_a_right_gradient_is_called_right(sample: Sample) -> None:
-    report = check(sample)
-    assert report.ok, report
-    fast = check(sample, fast=True, order=2)
-    assert fast.ok, fast
-
-
-@pytest.mark.parametrize("op", OPS)
-def test_every_mutant_is_caught(op: str) -> None:
-    caught, kinds = 0, set()
-    for sample in chosen(op):
+def mutants(op: str, samples: Sequence[Sample]) -> Iterator[tuple[str, str, GradcheckReport]]:
+    """For each mutant of an op that changes a sample's gradient: its kind, and the report."""
+    for sample in samples:
         right = gradients(sample)
         for kind, mutant in MUTANTS.items():
             with mutated(op, mutant):
-                if not differs(sample, right):
-                    continue
-                report = check(sample)
-            assert any(r.verdict in BROKEN for r in report.results), f"{sample.id} {kind}\n{report}"
-            caught += 1
+                if differs(sample, right):
+                    yield kind, sample.id, check(sample)
+
+
+def caught(report: GradcheckReport) -> bool:
+    return any(result.verdict in BROKEN for result in report.results)
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_right_gradients_are_called_right(op: str) -> None:
+    sample = chosen(op)[0]
+    for options in ({}, {"fast": True, "order": 2}):
+        report = check(sample, **options)
+        assert report.ok, f"{sample.id}\n{report}"
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_three_mutants_are_caught(op: str) -> None:
+    kinds = set()
+    for kind, label, report in mutants(op, chosen(op)):
+        assert caught(report), f"{label} {kind}\n{report}"
+        kinds.add(kind)
+        if len(kinds) == 3:
+            return
+    pytest.fail(f"only {kinds} change its gradient")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sample", DIFFERENTIABLE, ids=lambda sample: sample.id)
+def test_every_right_gradient_is_called_right(sample: Sample) -> None:
+    for options in ({}, {"fast": True, "order": 2}):
+        report = check(sample, **options)
+        assert report.ok, report
+
+
+@pytest.mark.slow
+def test_every_mutant_is_caught() -> None:
+    total, missed, few = 0, [], []
+    for op in OPS:
+        kinds = set()
+        for kind, label, report in mutants(op, chosen(op)):
+            total += 1
             kinds.add(kind)
-    assert len(kinds) >= 3, f"{op}: only {kinds} change its gradient"
-    assert caught
+            if not caught(report):
+                missed.append(f"{label} {kind}\n{report}")
+        if len(kinds) < 3:
+            few.append(f"{op}: {kinds}")
+    print(f"\nmutation: {len(OPS)} ops, {total} mutants, {len(missed)} missed")
+    assert not missed, "\n".join(missed)
+    assert not few, f"broken in fewer than three ways: {few}"

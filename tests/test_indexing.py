@@ -169,7 +169,7 @@ GOOD = (3, 4)
         (([0, 1], [0, 1, 2]), "do not broadcast"),
         ((np.ones(3, bool), [0, 1]), "do not broadcast"),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=lambda value: str(value).partition(" at 0x")[0][:40],
 )
 def test_bad_indices(index: Any, fragment: str) -> None:
     x = mg.zeros(GOOD)

@@ -91,7 +91,7 @@ def test_big_endian_values_arrive() -> None:
         np.zeros(2, "i4,f4"),
         np.zeros(2, "V3"),
     ],
-    ids=repr,
+    ids=lambda data: type(data).__name__,
 )
 def test_what_is_not_a_real_number_is_refused(data: object) -> None:
     for make in (mg.tensor, mg.asarray):

@@ -120,6 +120,7 @@ def _check(problem: Problem, options: Options, order: int) -> Iterator[Result]:
             told = f"two evaluations at the same point differ by up to {apart:.3g}"
             yield Result(name, order, Verdict.RANDOM, x.shape, hint=told)
         return
+    problem.stop_recording(values)
     checker = _Checker(problem, options, order, values)
     yield from checker.results()
 
@@ -149,7 +150,7 @@ class _Checker:
     def results(self) -> Iterator[Result]:
         names, point = self.problem.names, self.problem.point
         try:
-            analytic = [self._gradients(row) for row in self.cotangents]
+            analytic = self.problem.gradients([self._parts(row) for row in self.cotangents])
         except GradientError as error:
             text = _shape_hint(str(error)) or str(error)
             for name, x in zip(names, point, strict=True):
@@ -173,12 +174,11 @@ class _Checker:
             raise ShapeError("gradcheck: the shape of the outputs depends on the values of inputs")
         return values
 
-    def _gradients(self, cotangent: Array) -> list[Array | None]:
+    def _parts(self, cotangent: Array) -> list[Array]:
+        """A cotangent of all outputs, split into those of each."""
         ends = np.cumsum([int(np.prod(shape)) for shape in self.outputs])[:-1]
         parts = np.split(cotangent, ends)
-        return self.problem.gradients(
-            [part.reshape(shape) for part, shape in zip(parts, self.outputs, strict=True)]
-        )
+        return [part.reshape(shape) for part, shape in zip(parts, self.outputs, strict=True)]
 
     def _judge(self, prober: Prober, which: int, analytic: Array) -> Judged:
         x = self.problem.point[which]

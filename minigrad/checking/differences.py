@@ -8,7 +8,7 @@ eps |f| / h. One-sided differences, which need no further evaluation, show kinks
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,9 @@ RETRIES = (2.0**-4, 2.0**-8, 2.0**4)
 ROUNDING = 16
 """Roundings that the error of a value is taken to have."""
 
+CONVERGENCE = 0.01
+"""The part of a derivative that D(h) and D(h/2) may differ by to count against a formula."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -30,10 +33,13 @@ class Difference:
 
     `columns` is the numeric derivative of every output element, `value` its products with the
     cotangents (one each), `estimate` the error to expect of them. `jump` and `half_jump` are
-    the right minus the left derivative at h and h/2: half for a smooth function, the same at a
-    kink. `wide` and `narrow` are D(h) and D(h/2), of which the latter is larger at a step.
+    the right minus the left derivative of every output at h and h/2: half for a smooth function,
+    the same at a kink. `wide` and `narrow` are D(h) and D(h/2), of which the latter is larger at
+    a discontinuity. `step` is h; `unseen` bounds what is lost in an output too large for its
+    digits to show the change.
     """
 
+    step: float
     columns: Array
     value: Array
     estimate: Array
@@ -42,19 +48,29 @@ class Difference:
     wide: Array
     narrow: Array
     noise: Array
+    jump_noise: Array
+    unseen: Array
 
     @property
     def is_finite(self) -> bool:
         return bool(np.all(np.isfinite(self.value)))
 
+    def converged(self) -> Array:
+        """Where D(h) and D(h/2) are so near that they tell of a derivative."""
+        within = CONVERGENCE * np.abs(self.value) + self.noise
+        return np.abs(self.wide - self.narrow) <= within
+
+    def blurred(self) -> Difference:
+        """The same, with an estimate that allows for changes lost in large outputs."""
+        return replace(self, estimate=self.estimate + self.unseen)
+
     def has_jump(self, tolerance: float) -> bool:
         """Whether the one-sided derivatives disagree, and no less so at half the step."""
-        floor = 32 * self.noise + tolerance
         jump, half = np.abs(self.jump), np.abs(self.half_jump)
-        kink = (half > 0.75 * jump) & (half > floor)
+        kink = (half > 0.75 * jump) & (half > 32 * self.jump_noise + tolerance)
         wide, narrow = np.abs(self.wide), np.abs(self.narrow)
-        step = (narrow > 1.4 * wide) & (narrow > floor)
-        return bool(np.any(kink | step))
+        step = (narrow > 1.4 * wide) & (narrow > 32 * self.noise + tolerance)
+        return bool(np.any(kink) or np.any(step))
 
 
 class Prober:
@@ -64,19 +80,19 @@ class Prober:
         self, values: Values, point: Sequence[Array], cotangents: Array, single: bool
     ) -> None:
         self._values = values
-        self._point = list(point)
+        self.point = list(point)
         self._cotangents = cotangents
         self.base_step = BASE_STEP[single]
         self._eps = float(np.finfo(np.float32 if single else np.float64).eps)
         self._centre = self._at(0, point[0])
 
     def _at(self, which: int, array: Array) -> Array:
-        arrays = [*self._point[:which], array, *self._point[which + 1 :]]
+        arrays = [*self.point[:which], array, *self.point[which + 1 :]]
         return flat(self._values(arrays))
 
     def along(self, which: int, direction: Array, step: float) -> Difference:
         """The difference in a direction of input number `which`."""
-        x, centre = self._point[which], self._centre
+        x, centre = self.point[which], self._centre
         with np.errstate(all="ignore"):
             up, down, half_up, half_down = (
                 self._at(which, x + h * direction) for h in (step, -step, step / 2, -step / 2)
@@ -85,16 +101,18 @@ class Prober:
             half = _minus(half_up, half_down) / step
             columns = (4 * half - whole) / 3
             spread = np.abs(half - whole)
-            touched = np.where(
-                spread + np.abs(half) != 0, np.maximum(np.abs(up), np.abs(centre)), 0
-            )
-            rounding = ROUNDING * self._eps * touched / step
+            touched = spread + np.abs(half) != 0
+            magnitude = np.maximum(np.abs(up), np.abs(centre))
+            rounding = ROUNDING * self._eps * np.where(touched, magnitude, 0) / step
+            lost = self._eps * _finite(np.where(touched, 0, magnitude)) / step
             v = self._cotangents
-            jump = v @ _finite((_minus(up, centre) - _minus(centre, down)) / step)
+            weight = np.abs(v).max(axis=0, initial=0)
+            jump = weight * _finite((_minus(up, centre) - _minus(centre, down)) / step)
             half_change = _minus(half_up, centre) - _minus(centre, half_down)
-            half_jump = v @ _finite(half_change / (step / 2))
+            half_jump = weight * _finite(half_change / (step / 2))
             noise = np.abs(v) @ _finite(rounding)
             return Difference(
+                step=step,
                 columns=columns,
                 value=v @ columns,
                 estimate=np.abs(v @ (half - whole)) + noise,
@@ -103,6 +121,8 @@ class Prober:
                 wide=v @ whole,
                 narrow=v @ half,
                 noise=noise,
+                jump_noise=weight * _finite(rounding),
+                unseen=np.where(v == 0, 0, np.abs(v) * lost).max(axis=1, initial=0.0),
             )
 
     def is_finite_at_point(self) -> bool:

@@ -20,6 +20,10 @@ RESOLUTION = 1e-3
 """The part of the largest derivative that an estimate must stay below to settle an element."""
 AGREEMENT = 0.1
 """The part of the error that two numeric values may differ by to contradict an analytic one."""
+FINE = (2.0**-10, 2.0**-12, 2.0**-14, 2.0**-16, 2.0**-20, 2.0**-24)
+"""Factors on the base step where a kink or a pole may lie within the others."""
+FINE_PARTS = (2.0**-9, 2.0**-11)
+"""Steps as parts of the smallest element: near 0 only these stay on the side of log or 1/x."""
 
 
 class Directions(Protocol):
@@ -112,13 +116,44 @@ class _Element:
             return Verdict.IMPRECISE, base
         if not smaller[-1].is_finite:  # no value on one side, however near: an edge
             return Verdict.KINK, base
-        if all(d.has_jump(floor) for d in smaller):
+        if self._jumps(smaller, floor):
             return Verdict.KINK, base
         usable = [d for d in tried if d.is_finite]
         right = [d for d in usable if self._agrees(d)]
         if right:
             return Verdict.RIGHT, right[0]
-        return self._contradicted(usable) or (Verdict.IMPRECISE, usable[0] if usable else base)
+        ladder = [d.blurred() for d in [*usable, *self._fine()]]
+        wrong = self._contradicted(self._unrefuted(ladder))
+        if wrong:
+            return wrong
+        right = [d for d in ladder if self._agrees(d)]
+        return (Verdict.RIGHT, right[0]) if right else (Verdict.IMPRECISE, (usable or [base])[0])
+
+    def _jumps(self, smaller: list[Difference], floor: float) -> bool:
+        """Whether there is a jump at all steps that could show it above the rounding."""
+        size = max(float(np.max(np.abs(d.jump), initial=0)) for d in smaller)
+        clear = [d for d in smaller if 64 * np.max(d.jump_noise, initial=0) <= size]
+        return all(d.has_jump(floor) for d in (clear if len(clear) > 1 else smaller))
+
+    def _fine(self) -> list[Difference]:
+        """Differences at steps so small that rounding shows, but nothing is stepped over."""
+        steps = [self.scale * self.prober.base_step * factor for factor in FINE]
+        moved = np.abs(self.prober.point[self.which][self.direction != 0])
+        least = float(moved.min(initial=np.inf))
+        if 0 < least < self.scale / 16:
+            steps += [part * least for part in FINE_PARTS]
+        found = [self.prober.along(self.which, self.direction, step) for step in steps]
+        return [d for d in found if d.is_finite]
+
+    def _unrefuted(self, ladder: list[Difference]) -> list[Difference]:
+        """Without those that a smaller step contradicts: there, something was stepped over."""
+
+        def refutes(fine: Difference, coarse: Difference) -> bool:
+            apart = np.abs(fine.value - coarse.value)
+            within = 2 * (fine.estimate + coarse.estimate) + self.tolerance.of(fine.value)
+            return fine.step < coarse.step and bool(np.any(apart > within))
+
+        return [d for d in ladder if not any(refutes(fine, d) for fine in ladder)]
 
     def _error(self, difference: Difference) -> Array:
         return np.abs(self.analytic - difference.value)
@@ -133,7 +168,11 @@ class _Element:
         """WRONG if two steps agree with each other on a value that is not the analytic one."""
         ranked = sorted(usable, key=lambda d: float(np.max(d.estimate, initial=0)))
         for k in range(len(self.analytic)):
-            sure = [d for d in ranked if d.estimate[k] < AGREEMENT * self._error(d)[k]]
+            sure = [
+                d
+                for d in ranked
+                if d.converged()[k] and d.estimate[k] < AGREEMENT * self._error(d)[k]
+            ]
             for i, first in enumerate(sure):
                 for other in sure[i + 1 :]:
                     apart = abs(first.value[k] - other.value[k])

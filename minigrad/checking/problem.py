@@ -33,6 +33,8 @@ class Problem:
 
     names: list[str]
     point: list[Array]
+    records = True
+    """Whether `values` records: only a function that takes gradients itself needs that."""
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Any]) -> None:
         if not callable(function) or isinstance(function, type):
@@ -120,12 +122,22 @@ class Problem:
         return items[len(items) - len(self._parameters) :]
 
     def values(self, arrays: Sequence[Array]) -> list[Array]:
-        """The outputs as arrays, in float64.
-
-        Recorded like any call, since the function may take gradients itself.
-        """
-        outputs = self._run([tensor(array, requires_grad=True) for array in arrays])
+        """The outputs as arrays, in float64."""
+        with tape.set_recording(self.records):
+            outputs = self._run([tensor(array, requires_grad=True) for array in arrays])
         return [y.detach().numpy().astype(np.float64) for y in outputs]
+
+    def stop_recording(self, values: Sequence[Array]) -> None:
+        """Let `values` go without a record if it then gives the same `values` at the point."""
+        self.records = False
+        try:
+            plain = self.values(self.point)
+        except Exception:  # whatever it is: the function needs the record
+            self.records = True
+        else:
+            self.records = len(plain) != len(values) or not all(
+                np.array_equal(a, b, equal_nan=True) for a, b in zip(plain, values, strict=True)
+            )
 
     def record(self) -> tuple[list[Tensor], list[Tensor]]:
         """The recorded outputs at the point, and the leaves they were computed from."""
@@ -133,12 +145,19 @@ class Problem:
         outputs = self._run(leaves)
         return outputs, [*leaves[: len(leaves) - len(self._parameters)], *self._parameters]
 
-    def gradients(self, cotangents: Sequence[Array]) -> list[Array | None]:
-        """Analytic gradients of Σ <output, cotangent>; None where nothing is connected."""
+    def gradients(self, cotangents: Sequence[Sequence[Array]]) -> list[list[Array | None]]:
+        """For each list of cotangents, the analytic gradients of Σ <output, cotangent>.
+
+        The record is made once. None where nothing is connected.
+        """
         outputs, leaves = self.record()
+        last = len(cotangents) - 1
         return [
-            g if g is None else g.detach().numpy()
-            for g in differentiate(outputs, leaves, [constant(c) for c in cotangents])
+            [
+                g if g is None else g.detach().numpy()
+                for g in differentiate(outputs, leaves, list(map(constant, row)), retain=i < last)
+            ]
+            for i, row in enumerate(cotangents)
         ]
 
     def computes_in_single(self) -> bool:
@@ -163,9 +182,11 @@ class Gradient(Problem):
 
     def _run(self, leaves: Sequence[Tensor]) -> list[Tensor]:
         cotangents, inner = leaves[: self._outputs], leaves[self._outputs :]
-        outputs = self._first._run(inner)
+        twice = tape.is_grad_enabled()
+        with tape.enable_grad():
+            outputs = self._first._run(inner)
         variables = [*inner[: len(inner) - len(self._parameters)], *self._parameters]
-        found = differentiate(outputs, variables, cotangents, create_graph=True)
+        found = differentiate(outputs, variables, cotangents, create_graph=twice)
         zeros = (constant(np.zeros(x.shape)) for x in variables)
         return [z if g is None else g for g, z in zip(found, zeros, strict=True)]
 
@@ -182,6 +203,7 @@ def differentiate(
     leaves: Sequence[Tensor],
     cotangents: Sequence[Tensor],
     create_graph: bool = False,
+    retain: bool | None = None,
 ) -> tuple[Tensor | None, ...]:
     """`grad` that takes outputs which depend on nothing, and cotangents of another precision."""
     pairs = [
@@ -192,7 +214,7 @@ def differentiate(
     if not pairs:
         return (None,) * len(leaves)
     roots, starts = zip(*pairs, strict=True)
-    return grad(roots, leaves, starts, create_graph, allow_unused=True)
+    return grad(roots, leaves, starts, create_graph, retain, allow_unused=True)
 
 
 def _fill(argument: Nested, leaves: Sequence[Tensor]) -> Nested:

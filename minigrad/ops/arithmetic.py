@@ -153,7 +153,8 @@ class Power(Arithmetic):
         need_x, need_y = call.needs
         by_x = by_y = None
         if need_x:
-            flat = y == 0
+            # 0 · x⁻¹ would be NaN here; elsewhere the 0 of y has a derivative by y, so it stays.
+            flat = (y == 0) & (x.abs() < float(np.finfo(x.dtype).tiny))
             by_x = where(flat, 0, cotangent * y * power(where(flat, 1, x), where(flat, 1, y - 1)))
         if need_y:
             limit = (x == 0) & (y >= 0)
