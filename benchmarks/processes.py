@@ -45,9 +45,10 @@ def seconds_until(command: Sequence[str], marks: Sequence[str], **environment: s
                     if not line:
                         raise SystemExit(f"{command} never printed {mark!r}")
             else:
-                process.communicate()
+                process.stdout.read()
+                process.wait()
             times.append(time.perf_counter() - started)
-        process.communicate()
+        process.stdout.read()
     return times
 
 

@@ -83,7 +83,7 @@ class Prober:
         self.point = list(point)
         self._cotangents = cotangents
         self.base_step = BASE_STEP[single]
-        self._eps = float(np.finfo(np.float32 if single else np.float64).eps)
+        self.eps = float(np.finfo(np.float32 if single else np.float64).eps)
         self._centre = self._at(0, point[0])
 
     def _at(self, which: int, array: Array) -> Array:
@@ -103,8 +103,8 @@ class Prober:
             spread = np.abs(half - whole)
             touched = spread + np.abs(half) != 0
             magnitude = np.maximum(np.abs(up), np.abs(centre))
-            rounding = ROUNDING * self._eps * np.where(touched, magnitude, 0) / step
-            lost = self._eps * _finite(np.where(touched, 0, magnitude)) / step
+            rounding = ROUNDING * self.eps * np.where(touched, magnitude, 0) / step
+            lost = self.eps * _finite(np.where(touched, 0, magnitude)) / step
             v = self._cotangents
             weight = np.abs(v).max(axis=0, initial=0)
             jump = weight * _finite((_minus(up, centre) - _minus(centre, down)) / step)

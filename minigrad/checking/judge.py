@@ -123,7 +123,7 @@ class _Element:
         if right:
             return Verdict.RIGHT, right[0]
         ladder = [d.blurred() for d in [*usable, *self._fine()]]
-        wrong = self._contradicted(self._unrefuted(ladder))
+        wrong = self._contradicted(self._unrefuted(ladder, floor))
         if wrong:
             return wrong
         right = [d for d in ladder if self._agrees(d)]
@@ -142,18 +142,24 @@ class _Element:
         least = float(moved.min(initial=np.inf))
         if 0 < least < self.scale / 16:
             steps += [part * least for part in FINE_PARTS]
-        found = [self.prober.along(self.which, self.direction, step) for step in steps]
+        # Below this the elements themselves, rounded on the way, may not move.
+        lowest = 64 * self.prober.eps * float(moved.max(initial=0))
+        found = [
+            self.prober.along(self.which, self.direction, step) for step in steps if step >= lowest
+        ]
         return [d for d in found if d.is_finite]
 
-    def _unrefuted(self, ladder: list[Difference]) -> list[Difference]:
-        """Without those that a smaller step contradicts: there, something was stepped over."""
+    def _unrefuted(self, ladder: list[Difference], floor: float) -> list[Difference]:
+        """Without those that step over something: a smaller step contradicts them or meets it."""
 
         def refutes(fine: Difference, coarse: Difference) -> bool:
             apart = np.abs(fine.value - coarse.value)
             within = 2 * (fine.estimate + coarse.estimate) + self.tolerance.of(fine.value)
-            return fine.step < coarse.step and bool(np.any(apart > within))
+            return fine.has_jump(floor) or bool(np.any(apart > within))
 
-        return [d for d in ladder if not any(refutes(fine, d) for fine in ladder)]
+        return [
+            d for d in ladder if not any(refutes(fine, d) for fine in ladder if fine.step <= d.step)
+        ]
 
     def _error(self, difference: Difference) -> Array:
         return np.abs(self.analytic - difference.value)
