@@ -52,6 +52,11 @@ def chosen(op: str) -> list[Sample]:
     return small[:: max(1, len(small) // 3)][:4]
 
 
+def quickest(op: str) -> list[Sample]:
+    """The same samples, those of few elements (but not of one only) first."""
+    return sorted(chosen(op), key=lambda s: (s.inputs[0].size < 2, sum(x.size for x in s.inputs)))
+
+
 def mutants(op: str, samples: Sequence[Sample]) -> Iterator[tuple[str, str, GradcheckReport]]:
     """For each mutant of an op that changes a sample's gradient: its kind, and the report."""
     for sample in samples:
@@ -68,7 +73,7 @@ def caught(report: GradcheckReport) -> bool:
 
 @pytest.mark.parametrize("op", OPS)
 def test_right_gradients_are_called_right(op: str) -> None:
-    sample = chosen(op)[0]
+    sample = quickest(op)[0]
     for options in ({}, {"fast": True, "order": 2}):
         report = check(sample, **options)
         assert report.ok, f"{sample.id}\n{report}"
@@ -77,7 +82,7 @@ def test_right_gradients_are_called_right(op: str) -> None:
 @pytest.mark.parametrize("op", OPS)
 def test_three_mutants_are_caught(op: str) -> None:
     kinds = set()
-    for kind, label, report in mutants(op, chosen(op)):
+    for kind, label, report in mutants(op, quickest(op)):
         assert caught(report), f"{label} {kind}\n{report}"
         kinds.add(kind)
         if len(kinds) == 3:
