@@ -104,9 +104,8 @@ def as_integer(op: str, argument: str, value: Any) -> int:
 
 def as_shape(op: str, shape: int | Sequence[int]) -> Shape:
     """`shape` as a tuple of lengths, none negative."""
-    if not isinstance(shape, (tuple, list)):
-        shape = (shape,)  # type: ignore[assignment]
-    lengths = tuple([as_integer(op, "shape", length) for length in shape])  # type: ignore[union-attr]
+    listed = shape if isinstance(shape, (tuple, list)) else (shape,)
+    lengths = tuple([as_integer(op, "shape", length) for length in listed])
     if any(length < 0 for length in lengths):
         raise ShapeError(f"{op}: a shape has no negative lengths, got {lengths}")
     if size_of(lengths) > sys.maxsize // 8:
