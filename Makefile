@@ -19,6 +19,8 @@ test-slow: .venv/ready-dev .venv/ready-bench
 
 bench: .venv/ready-dev .venv/ready-bench
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.kernels --json build/benchmarks/kernels.json
+	$(BIN)/python -m benchmarks.scaling --json build/benchmarks/scaling.json --png build/benchmarks/scaling.png
 
 format: .venv/ready-dev
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""Tensors from nothing: zeros, ones, full, arange, linspace, eye, and random ones."""
+"""Tensors from nothing: of one value, of equal steps, of ones on the diagonal."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import ArgumentError, DtypeError
-from minigrad.random import generator, next_draw
-from minigrad.spec import FLOATING, as_dtype, as_integer, as_shape, float32, int64
-from minigrad.tensor import Array, Tensor, asarray
+from minigrad.errors import ArgumentError
+from minigrad.spec import as_dtype, as_integer, as_shape, float32, int64
+from minigrad.tensor import Operand, Tensor, asarray
+
+__all__ = [
+    "arange",
+    "empty",
+    "empty_like",
+    "eye",
+    "full",
+    "full_like",
+    "linspace",
+    "ones",
+    "ones_like",
+    "zeros",
+    "zeros_like",
+]
 
 Lengths = int | Sequence[int]
-
-
-def _finish(array: Array, requires_grad: bool) -> Tensor:
-    tensor = asarray(array)
-    if requires_grad:
-        tensor.requires_grad = True
-    return tensor
 
 
 def _require_numbers(op: str, *values: Any) -> None:
@@ -31,12 +37,13 @@ def _require_numbers(op: str, *values: Any) -> None:
 
 def zeros(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros."""
-    return _finish(np.zeros(as_shape("zeros", shape), as_dtype(dtype)), requires_grad)
+    values = np.zeros(as_shape("zeros", shape), as_dtype(dtype))
+    return asarray(values).requires_grad_(requires_grad)
 
 
 def ones(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """A tensor of ones."""
-    return _finish(np.ones(as_shape("ones", shape), as_dtype(dtype)), requires_grad)
+    return asarray(np.ones(as_shape("ones", shape), as_dtype(dtype))).requires_grad_(requires_grad)
 
 
 def full(
@@ -49,20 +56,40 @@ def full(
     with np.errstate(all="ignore"), suppress(OverflowError):
         value = np.asarray(fill_value).astype(chosen)
         if chosen.kind not in "iu" or value == fill_value:
-            return _finish(np.full(lengths, value), requires_grad)
+            return asarray(np.full(lengths, value)).requires_grad_(requires_grad)
     raise ArgumentError(f"full: fill_value {fill_value!r} is no {chosen}")
 
 
-def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(x: Operand, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the shape and, unless given, the dtype of x."""
     x = asarray(x)
     return zeros(x.shape, x.dtype if dtype is None else dtype, requires_grad)
 
 
-def ones_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def ones_like(x: Operand, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of the shape and, unless given, the dtype of x."""
     x = asarray(x)
     return ones(x.shape, x.dtype if dtype is None else dtype, requires_grad)
+
+
+def empty(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
+    """A tensor whose values nobody may rely on. They are zeros."""
+    values = np.zeros(as_shape("empty", shape), as_dtype(dtype))
+    return asarray(values).requires_grad_(requires_grad)
+
+
+def empty_like(x: Operand, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """`empty` of the shape and, unless given, the dtype of x."""
+    x = asarray(x)
+    return zeros(x.shape, x.dtype if dtype is None else dtype, requires_grad)
+
+
+def full_like(
+    x: Operand, fill_value: float, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """`full` of the shape and, unless given, the dtype of x."""
+    x = asarray(x)
+    return full(x.shape, fill_value, x.dtype if dtype is None else dtype, requires_grad)
 
 
 def arange(
@@ -83,7 +110,7 @@ def arange(
         values = np.arange(first, last, step).astype(chosen)
     except (ValueError, OverflowError) as error:
         raise ArgumentError(f"arange: from {first} to {last} by {step}: {error}") from None
-    return _finish(values, requires_grad)
+    return asarray(values).requires_grad_(requires_grad)
 
 
 def linspace(
@@ -99,9 +126,8 @@ def linspace(
     if count < 0:
         raise ArgumentError(f"linspace: num must not be negative, got {count}")
     _require_numbers("linspace", start, stop)
-    return _finish(
-        np.linspace(start, stop, count, endpoint=endpoint).astype(as_dtype(dtype)), requires_grad
-    )
+    values = np.linspace(start, stop, count, endpoint=endpoint).astype(as_dtype(dtype))
+    return asarray(values).requires_grad_(requires_grad)
 
 
 def eye(
@@ -109,25 +135,4 @@ def eye(
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
     rows, columns = as_shape("eye", (n_rows, n_rows if n_cols is None else n_cols))
-    return _finish(np.eye(rows, columns, dtype=as_dtype(dtype)), requires_grad)
-
-
-def _floating(op: str, dtype: Any) -> np.dtype[Any]:
-    chosen = as_dtype(dtype)
-    if chosen not in FLOATING:
-        raise DtypeError(f"{op}: dtype takes float32 or float64, got {chosen}")
-    return chosen
-
-
-def rand(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
-    """Independent numbers uniform on [0, 1)."""
-    chosen = _floating("rand", dtype)
-    values = generator(next_draw()).random(as_shape("rand", shape), dtype=chosen.type)
-    return _finish(values, requires_grad)
-
-
-def randn(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
-    """Independent numbers from the normal distribution of mean 0 and variance 1."""
-    chosen = _floating("randn", dtype)
-    values = generator(next_draw()).standard_normal(as_shape("randn", shape), dtype=chosen.type)
-    return _finish(values, requires_grad)
+    return asarray(np.eye(rows, columns, dtype=as_dtype(dtype))).requires_grad_(requires_grad)

@@ -14,6 +14,8 @@ from minigrad.errors import ArgumentError, DtypeError
 from minigrad.spec import FLOATING, as_dtype
 from minigrad.tensor import Tensor, as_tensor
 
+__all__ = ["can_cast", "finfo", "iinfo", "isdtype", "result_type"]
+
 
 def _dtype_of(given: Any) -> np.dtype[Any]:
     """The dtype that is given, or that of the array given."""

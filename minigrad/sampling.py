@@ -1,4 +1,4 @@
-"""Tensors of random numbers beyond `rand` and `randn`, and tensors made after another one.
+"""Tensors of random numbers.
 
 Every function takes one draw of the generator that `manual_seed` sets.
 """
@@ -11,11 +11,31 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.creation import Lengths, full, rand, randn, zeros
+from minigrad.creation import Lengths
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.random import generator, next_draw
-from minigrad.spec import as_dtype, as_integer, as_shape, float32, int64, require_floating
+from minigrad.spec import (
+    FLOATING,
+    as_dtype,
+    as_integer,
+    as_shape,
+    float32,
+    int64,
+    require_floating,
+)
 from minigrad.tensor import Operand, Tensor, as_tensor, asarray
+
+__all__ = [
+    "bernoulli",
+    "normal",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
+    "uniform",
+]
 
 
 def _finite(op: str, argument: str, value: Any) -> float:
@@ -28,24 +48,25 @@ def _finite(op: str, argument: str, value: Any) -> float:
     raise ArgumentError(f"{op}: {argument} takes a finite number, got {value!r}")
 
 
-def empty(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
-    """A tensor whose values nobody may rely on. They are zeros."""
-    as_shape("empty", shape)
-    return zeros(shape, dtype, requires_grad)
+def _floating(op: str, dtype: Any) -> np.dtype[Any]:
+    chosen = as_dtype(dtype)
+    if chosen not in FLOATING:
+        raise DtypeError(f"{op}: dtype takes float32 or float64, got {chosen}")
+    return chosen
 
 
-def empty_like(x: Operand, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """`empty` of the shape and, unless given, the dtype of x."""
-    x = as_tensor(x)
-    return zeros(x.shape, x.dtype if dtype is None else dtype, requires_grad)
+def rand(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
+    """Independent numbers uniform on [0, 1)."""
+    chosen = _floating("rand", dtype)
+    values = generator(next_draw()).random(as_shape("rand", shape), dtype=chosen.type)
+    return asarray(values).requires_grad_(requires_grad)
 
 
-def full_like(
-    x: Operand, fill_value: float, dtype: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """`full` of the shape and, unless given, the dtype of x."""
-    x = as_tensor(x)
-    return full(x.shape, fill_value, x.dtype if dtype is None else dtype, requires_grad)
+def randn(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
+    """Independent numbers from the normal distribution of mean 0 and variance 1."""
+    chosen = _floating("randn", dtype)
+    values = generator(next_draw()).standard_normal(as_shape("randn", shape), dtype=chosen.type)
+    return asarray(values).requires_grad_(requires_grad)
 
 
 def rand_like(x: Operand, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -18,7 +18,7 @@ from minigrad.errors import ArgumentError, AxisError, DtypeError, ShapeError
 
 Shape = tuple[int, ...]
 Axis = int | Sequence[int] | None
-Padding = tuple[tuple[int, int], tuple[int, int]]
+Padding = tuple[tuple[int, int], ...]
 
 float32, float64 = np.dtype("float32"), np.dtype("float64")
 int8, int16, int32, int64 = (np.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
@@ -195,32 +195,34 @@ def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
     return tuple([n for axis, n in enumerate(shape) if axis not in axes])
 
 
-def as_pair(op: str, argument: str, value: Any, minimum: int) -> tuple[int, int]:
-    """An integer, or two of them for height and width, each at least `minimum`."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2:
-        raise ArgumentError(f"{op}: {argument} takes one integer or two, got {value!r}")
-    height, width = (as_integer(op, argument, v) for v in values)
-    if min(height, width) < minimum:
+def per_axis(op: str, argument: str, value: Any, axes: int, minimum: int) -> tuple[int, ...]:
+    """One integer for all of so many axes, or one for each, every one at least `minimum`."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+    if len(values) != axes:
+        counted = f"one integer or {axes}" if axes > 1 else "one integer"
+        raise ArgumentError(f"{op}: {argument} takes {counted}, got {value!r}")
+    integers = tuple([as_integer(op, argument, v) for v in values])
+    if min(integers) < minimum:
         raise ArgumentError(f"{op}: {argument} must be at least {minimum}, got {value!r}")
-    return height, width
+    return integers
 
 
-def as_padding(op: str, value: Any) -> Padding:
-    """`value` as ((top, bottom), (left, right)): one integer, one a side, or pairs of both."""
+def as_padding(op: str, value: Any, axes: int) -> Padding:
+    """`value` as a pair (before, after) for each of so many axes: given as one integer, one an
+    axis, or the pairs."""
     if isinstance(value, (tuple, list)) and any(isinstance(v, (tuple, list)) for v in value):
-        if len(value) != 2:
+        if len(value) != axes:
             raise ArgumentError(
-                f"{op}: padding takes ((top, bottom), (left, right)), got {value!r}"
+                f"{op}: padding takes {axes} pair(s) (before, after), one an axis, got {value!r}"
             )
-        return as_pair(op, "padding", value[0], 0), as_pair(op, "padding", value[1], 0)
-    height, width = as_pair(op, "padding", value, 0)
-    return (height, height), (width, width)
+        pairs = [per_axis(op, "padding", pair, 2, 0) for pair in value]
+        return tuple([(before, after) for before, after in pairs])
+    return tuple([(n, n) for n in per_axis(op, "padding", value, axes, 0)])
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window sliding over the two last axes: of a convolution or a pooling.
+    """A window sliding over the last axes, those of space: of a convolution or a pooling.
 
     The output has floor((n + before + after - dilation * (kernel - 1) - 1) / stride) + 1
     positions along an axis of length n (Dumoulin and Visin, 2016, relationship 15).
@@ -228,24 +230,44 @@ class Window:
     array or its padding before.
     """
 
-    kernel_size: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: Padding = ((0, 0), (0, 0))
-    dilation: tuple[int, int] = (1, 1)
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: Padding
+    dilation: tuple[int, ...]
     ceil_mode: bool = False
 
-    def output_size(self, op: str, input_size: tuple[int, int]) -> tuple[int, int]:
-        """Output height and width for an input of this height and width."""
-        return self._positions(op, input_size, 0), self._positions(op, input_size, 1)
+    @staticmethod
+    def of(
+        op: str,
+        axes: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+    ) -> Window:
+        """A window over so many axes from what a user gives: one integer for all, or one each."""
+        return Window(
+            per_axis(op, "kernel_size", kernel_size, axes, 1),
+            per_axis(op, "stride", stride, axes, 1),
+            as_padding(op, padding, axes),
+            per_axis(op, "dilation", dilation, axes, 1),
+            bool(ceil_mode),
+        )
 
-    def _positions(self, op: str, input_size: tuple[int, int], axis: int) -> int:
+    def output_size(self, op: str, input_size: Shape) -> Shape:
+        """Lengths of the output for an input of these lengths."""
+        return tuple([self._positions(op, input_size, axis) for axis in range(len(input_size))])
+
+    def _positions(self, op: str, input_size: Shape, axis: int) -> int:
         (before, after), stride = self.padding[axis], self.stride[axis]
         span = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
         padded = input_size[axis] + before + after
         if span > padded:
+            name = ("depth", "height", "width")[axis - len(input_size)]
             raise ShapeError(
                 f"{op}: a window of {span} (kernel_size {self.kernel_size}, dilation "
-                f"{self.dilation}) does not fit the {('height', 'width')[axis]} of {padded} "
+                f"{self.dilation}) does not fit the {name} of {padded} "
                 f"(input {input_size}, padding {self.padding})"
             )
         if not self.ceil_mode:

@@ -14,19 +14,23 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigrad import tape
-from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
+from minigrad.conversion import Array, as_array
+from minigrad.errors import DtypeError, GradientError, ShapeError
 from minigrad.op import Op
-from minigrad.spec import FLOATING, Axis, Shape, Spec, as_dtype, float32, require_floating
+from minigrad.spec import FLOATING, Shape, Spec, as_dtype, float32, require_floating
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from minigrad.ops.methods import Methods
+else:
+    Methods = object  # `minigrad.ops` binds the methods itself: it stands above this file
+
 Operand = Any
 """A tensor, an array, or a Python number, which takes the dtype of what it meets."""
 
 
-class Tensor:
+class Tensor(Methods):
     """An n-dimensional array with a dtype, a gradient, and the record of its origin.
 
     `Tensor(data, dtype=None, requires_grad=False)` copies `data`: a number, nested lists, a NumPy
@@ -45,9 +49,10 @@ class Tensor:
     _spec: Spec
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
-        array = _as_array(data, dtype)
+        array = as_array(data._array if isinstance(data, Tensor) else data, dtype)
         # Whoever handed the array in may change it later; recorded values never change.
-        self._array = array.copy(order="K") if _shares_memory(array, data) else array
+        shared = not isinstance(data, Tensor) and (array is data or array.base is not None)
+        self._array = array.copy(order="K") if shared else array
         self._spec = Spec.of(array.shape, array.dtype)
         self._node = None
         self._index = 0
@@ -161,17 +166,24 @@ class Tensor:
     def requires_grad(self, requires_grad: bool) -> None:
         if requires_grad:
             require_floating("requires_grad", self._spec)
-        if not self.is_leaf:
-            raise GradientError(
-                "requires_grad can be set on leaves only, and this tensor was computed by "
-                f"{self._node and self._node.name}; take x.detach() first"
-            )
+        self._require_leaf("requires_grad")
         self._requires_grad = bool(requires_grad)
 
     @property
     def is_leaf(self) -> bool:
         """Whether no recorded op computed this tensor."""
         return self._node is None or self._node.op is None
+
+    def _require_leaf(self, op: str) -> None:
+        if self._node is not None and self._node.op is not None:
+            raise GradientError(
+                f"{op}: takes leaves only, and this tensor was computed by {self._node.name}; take "
+                "x.detach() first"
+            )
+
+    def _require_gradient(self, op: str) -> None:
+        if not self._requires_grad:
+            raise GradientError(f"{op}: the tensor does not require a gradient")
 
     @property
     def grad(self) -> Tensor | None:
@@ -185,29 +197,6 @@ class Tensor:
             raise GradientError(f"grad takes None or a tensor of {self.spec}, got {got}")
         self._grad = grad
 
-    def backward(
-        self,
-        grad: Tensor | None = None,
-        create_graph: bool = False,
-        retain_graph: bool | None = None,
-    ) -> None:
-        """Add the gradient of this tensor to `grad` of every leaf it depends on.
-
-        `grad`, of this tensor's spec, is the cotangent to start from; a tensor of one element
-        starts from 1. With `create_graph` the gradients are recorded and can be differentiated
-        again. The saved arrays are released unless `retain_graph` (by default `create_graph`).
-        Raises GradientError or FreedGraphError.
-        """
-        root = _root("backward", self, grad)
-        with tape.set_recording(create_graph):
-            found = tape.sweep([root], None, wrap, _retain(retain_graph, create_graph))
-            for (node, index), gradient in found.items():
-                tensor = node.receivers[index]() if node.receivers else None
-                if tensor is not None and tensor._node is node and tensor._requires_grad:
-                    earlier = tensor._grad
-                    # A tensor of its own: two leaves may have received the same cotangent.
-                    tensor._grad = _alias(gradient) if earlier is None else earlier + gradient
-
     def detach(self) -> Tensor:
         """The same value without its record and without a gradient."""
         return constant(self._array)
@@ -219,8 +208,7 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Have `backward` fill `grad` of this tensor although an op computed it."""
-        if not self._requires_grad:
-            raise GradientError("retain_grad: the tensor does not require a gradient")
+        self._require_gradient("retain_grad")
         node, index = value_of(self)
         node.receivers = {**(node.receivers or {}), index: weakref.ref(self)}
 
@@ -229,8 +217,7 @@ class Tensor:
 
         A tensor that it returns takes the gradient's place. Returns a handle with `remove()`.
         """
-        if not self._requires_grad:
-            raise GradientError("register_hook: the tensor does not require a gradient")
+        self._require_gradient("register_hook")
         return tape.register_hook(value_of(self), hook)
 
     # -- new values under the same name -------------------------------------------------------
@@ -241,8 +228,7 @@ class Tensor:
         This is how optimizers, initializers and `load_state_dict` write. Not differentiable.
         Raises GradientError on a tensor that an op computed, ShapeError and DtypeError.
         """
-        if not self.is_leaf:
-            raise GradientError(f"assign: this tensor was computed by {self._node!r}")
+        self._require_leaf("assign")
         fresh = Tensor(value, dtype=None if hasattr(value, "dtype") else self.dtype)
         if fresh.shape != self.shape:
             raise ShapeError(f"assign: takes shape {self.shape}, got {fresh.shape}")
@@ -253,12 +239,11 @@ class Tensor:
 
     def convert_(self, dtype: Any) -> Tensor:
         """Give this leaf another dtype, and drop its gradient; what was recorded keeps the old."""
-        if not self.is_leaf:
-            raise GradientError(f"convert_: this tensor was computed by {self._node!r}")
+        self._require_leaf("convert_")
         array = self._array.astype(as_dtype(dtype))
-        if self._requires_grad:
-            require_floating("convert_", Spec.of(array.shape, array.dtype))
         spec = Spec.of(array.shape, array.dtype)
+        if self._requires_grad:
+            require_floating("convert_", spec)
         _fill(self, array, spec, None, 0, self._requires_grad)
         return self
 
@@ -274,164 +259,40 @@ class Tensor:
             self._node, self._index = other._node, other._index
             self._requires_grad = other._requires_grad
 
+    # -- copies -------------------------------------------------------------------------------
+
+    def _leaf_alike(self) -> Tensor:
+        """A leaf of this value and of this class, without its gradient."""
+        twin = object.__new__(type(self))
+        return _fill(twin, self._array, self._spec, None, 0, self._requires_grad)
+
     def __copy__(self) -> Tensor:
-        if not self.is_leaf:
-            return _alias(self)
-        return _fill(
-            object.__new__(type(self)), self._array, self._spec, None, 0, self._requires_grad
-        )
+        return self._leaf_alike() if self.is_leaf else alias(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if not self.is_leaf and self._requires_grad:
-            raise GradientError(
-                "deepcopy: only leaves can be copied with their history; take x.detach()"
-            )
-        twin: Tensor = object.__new__(type(self))
-        _fill(twin, self._array, self._spec, None, 0, self._requires_grad)
+        if self._requires_grad:
+            self._require_leaf("deepcopy")
+        twin = memo[id(self)] = self._leaf_alike()
         twin._grad = copy.deepcopy(self._grad, memo)
-        memo[id(self)] = twin
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if not self.is_leaf and self._requires_grad:
-            raise GradientError("pickle: only leaves can be pickled; take x.detach()")
+        if self._requires_grad:
+            self._require_leaf("pickle")
         return type(self), (self._array, None, self._requires_grad)
-
-    if TYPE_CHECKING:
-        # The methods that `minigrad.ops` binds; a test holds these lines against them.
-        T: Tensor
-        mT: Tensor
-        at: Any
-
-        def __add__(self, other: Operand) -> Tensor: ...
-        def __radd__(self, other: Operand) -> Tensor: ...
-        def __sub__(self, other: Operand) -> Tensor: ...
-        def __rsub__(self, other: Operand) -> Tensor: ...
-        def __mul__(self, other: Operand) -> Tensor: ...
-        def __rmul__(self, other: Operand) -> Tensor: ...
-        def __truediv__(self, other: Operand) -> Tensor: ...
-        def __rtruediv__(self, other: Operand) -> Tensor: ...
-        def __pow__(self, other: Operand) -> Tensor: ...
-        def __rpow__(self, other: Operand) -> Tensor: ...
-        def __matmul__(self, other: Operand) -> Tensor: ...
-        def __rmatmul__(self, other: Operand) -> Tensor: ...
-        def __and__(self, other: Operand) -> Tensor: ...
-        def __rand__(self, other: Operand) -> Tensor: ...
-        def __or__(self, other: Operand) -> Tensor: ...
-        def __ror__(self, other: Operand) -> Tensor: ...
-        def __invert__(self) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __pos__(self) -> Tensor: ...
-        def __abs__(self) -> Tensor: ...
-        def __eq__(self, other: Operand) -> Tensor: ...  # type: ignore[override]
-        def __ne__(self, other: Operand) -> Tensor: ...  # type: ignore[override]
-        def __lt__(self, other: Operand) -> Tensor: ...
-        def __le__(self, other: Operand) -> Tensor: ...
-        def __gt__(self, other: Operand) -> Tensor: ...
-        def __ge__(self, other: Operand) -> Tensor: ...
-        def __getitem__(self, index: Any) -> Tensor: ...
-        def __setitem__(self, index: Any, value: Operand) -> None: ...
-        def abs(self) -> Tensor: ...
-        def exp(self) -> Tensor: ...
-        def clip(self, min: Operand | None = None, max: Operand | None = None) -> Tensor: ...
-        def log(self) -> Tensor: ...
-        def sqrt(self) -> Tensor: ...
-        def tanh(self) -> Tensor: ...
-        def sigmoid(self) -> Tensor: ...
-        def relu(self) -> Tensor: ...
-        def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
-        def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
-        def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def var(self, axis: Axis = None, correction: Any = 0, keepdims: bool = False) -> Tensor: ...
-        def std(self, axis: Axis = None, correction: Any = 0, keepdims: bool = False) -> Tensor: ...
-        def astype(self, dtype: Any) -> Tensor: ...
-        def reshape(self, *shape: Any) -> Tensor: ...
-        def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor: ...
-        def permute_dims(self, *axes: Any) -> Tensor: ...
-        def expand(self, *shape: Any) -> Tensor: ...
-        def log_softmax(self, axis: int = -1) -> Tensor: ...
-        def squeeze(self, axis: Axis = None) -> Tensor: ...
-        def flip(self, axis: Axis = None) -> Tensor: ...
-        def sort(self, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor: ...
-        def argsort(
-            self, axis: int = -1, descending: bool = False, stable: bool = True
-        ) -> Tensor: ...
-        def clone(self) -> Tensor: ...
-
-        __floordiv__ = __mod__ = __xor__ = __lshift__ = __rshift__ = __add__
-        __rfloordiv__ = __rmod__ = __rxor__ = __rlshift__ = __rrshift__ = __add__
-        acos = acosh = asin = asinh = atan = atanh = ceil = cos = cosh = erf = exp2 = expm1 = exp
-        floor = isfinite = isinf = isnan = log10 = log1p = log2 = reciprocal = round = sign = exp
-        sin = sinh = square = tan = trunc = exp
-        softmax = log_softmax
 
 
 # -- making tensors ---------------------------------------------------------------------------
 
 
-def _as_array(data: Any, dtype: Any) -> Array:
-    """`data` as an array of a supported dtype; copies only where it has to."""
-    if isinstance(data, Tensor):
-        data = data._array
-    is_array = isinstance(data, (np.ndarray, np.generic))
-    try:
-        array = np.asarray(data if is_array else _plain(data))
-    except ValueError as error:
-        raise ShapeError(f"tensor: nested lists must have equal lengths ({error})") from None
-    if array.dtype.kind not in "biuf":
-        raise DtypeError(f"tensor: takes real numbers, got {type(data).__name__} of {array.dtype}")
-    if dtype is not None:
-        wanted = as_dtype(dtype)
-    else:
-        numbers = array.dtype == np.float64 and not is_array and not _holds_float64(data)
-        wanted = float32 if numbers else as_dtype(array.dtype.newbyteorder("="))
-    converted = array.astype(wanted, copy=False)
-    whole = array.dtype.kind in "iu" and wanted.kind in "iu"
-    if whole and not is_array and (converted != array).any():
-        raise DtypeError(f"tensor: {data!r} does not fit {wanted}")
-    return converted
-
-
-def _holds_float64(data: Any) -> bool:
-    """Whether nested lists hold an array of float64, and not only Python's numbers."""
-    if isinstance(data, (list, tuple)):
-        return any(_holds_float64(item) for item in data)
-    return isinstance(data, (np.ndarray, np.generic, Tensor)) and data.dtype == np.float64
-
-
-def _plain(data: Any) -> Any:
-    """Nested lists with the tensors in them as arrays."""
-    if isinstance(data, Tensor):
-        return data.numpy()
-    if isinstance(data, (list, tuple)):
-        return [_plain(item) for item in data]
-    return data
-
-
-def _shares_memory(array: Array, data: Any) -> bool:
-    return array is data or (array.base is not None and not isinstance(data, Tensor))
-
-
 def _fill(
-    tensor: Tensor,
-    array: Array,
-    spec: Spec,
-    node: tape.Node | None,
-    index: int,
-    requires_grad: bool,
+    tensor: Tensor, array: Array, spec: Spec, node: tape.Node | None, index: int, needed: bool
 ) -> Tensor:
     tensor._array = array
     tensor._spec = spec
     tensor._node = node
     tensor._index = index
-    tensor._requires_grad = requires_grad
+    tensor._requires_grad = needed
     tensor._grad = None
     return tensor
 
@@ -447,7 +308,7 @@ def constant(array: Array) -> Tensor:
     return _fill(object.__new__(Tensor), array, spec, None, 0, False)
 
 
-def _alias(tensor: Tensor) -> Tensor:
+def alias(tensor: Tensor) -> Tensor:
     """Another tensor with the same value and the same place in the record."""
     twin = object.__new__(Tensor)
     node, index = value_of(tensor) if tensor._requires_grad else (None, 0)
@@ -468,7 +329,7 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
         return data
     if isinstance(data, Tensor):
         return data.astype(dtype)
-    return constant(_as_array(data, dtype))
+    return constant(as_array(data, dtype))
 
 
 def as_tensor(data: Any) -> Tensor:
@@ -531,80 +392,3 @@ def record(
     if tape.state.watch is not None:
         tape.state.watch.ran(op, inputs, outputs)
     return tuple(outputs)
-
-
-# -- gradients of functions -------------------------------------------------------------------
-
-
-def _retain(retain_graph: bool | None, create_graph: bool) -> bool:
-    return create_graph if retain_graph is None else retain_graph
-
-
-def _root(who: str, output: Tensor, cotangent: Tensor | None) -> tuple[tape.Value, Tensor]:
-    """An output and the cotangent that the sweep starts from, both checked."""
-    if not isinstance(output, Tensor):
-        raise ArgumentError(f"{who}: takes a tensor, got {type(output).__name__}")
-    if not output._requires_grad:
-        raise GradientError(
-            f"{who}: this tensor of shape {output.shape} does not depend on anything that "
-            "requires a gradient (or was computed within no_grad)"
-        )
-    if cotangent is None:
-        if output.size != 1:
-            raise GradientError(
-                f"{who}: a tensor of shape {output.shape} has no single gradient; reduce it to "
-                "one element, or pass the cotangent to start from, of the same shape"
-            )
-        return value_of(output), constant(np.ones(output.shape, output.dtype))
-    if not isinstance(cotangent, Tensor):
-        cotangent = asarray(cotangent)
-    if cotangent.spec != output.spec:
-        raise GradientError(
-            f"{who}: the cotangent must be {output.spec} as its output, got {cotangent.spec}"
-        )
-    return value_of(output), cotangent
-
-
-def _listed(argument: str, tensors: Any) -> list[Any]:
-    try:
-        return [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    except TypeError:
-        got = type(tensors).__name__
-        raise ArgumentError(f"grad: {argument} takes one or several tensors, got {got}") from None
-
-
-def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
-    create_graph: bool = False,
-    retain_graph: bool | None = None,
-    allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
-    """Gradients of the sum of `outputs` by each of `inputs`, without touching any `.grad`.
-
-    `grad_outputs` are the cotangents to start from, one an output. Only the part of the record
-    between inputs and outputs is walked. Raises GradientError where an output does not depend on
-    an input, unless `allow_unused`, which gives None for it.
-    """
-    outs, ins = _listed("outputs", outputs), _listed("inputs", inputs)
-    cotangents: list[Tensor | None] = [None] * len(outs)
-    if grad_outputs is not None:
-        cotangents = _listed("grad_outputs", grad_outputs)
-    if len(cotangents) != len(outs):
-        raise ArgumentError(f"grad: {len(cotangents)} grad_outputs for {len(outs)} outputs")
-    for i, x in enumerate(ins):
-        if not isinstance(x, Tensor) or not x._requires_grad:
-            raise GradientError(f"grad: input {i} does not require a gradient")
-    roots = [_root("grad", out, ct) for out, ct in zip(outs, cotangents, strict=True)]
-    values = [value_of(x) for x in ins]
-    with tape.set_recording(create_graph):
-        found = tape.sweep(roots, set(values), wrap, _retain(retain_graph, create_graph))
-    gradients = [found.get(value) for value in values]
-    unused = [i for i, gradient in enumerate(gradients) if gradient is None]
-    if unused and not allow_unused:
-        raise GradientError(
-            f"grad: the outputs do not depend on input {unused[0]} (of shape "
-            f"{ins[unused[0]].shape}); pass allow_unused=True to get None for it"
-        )
-    return tuple(gradients)

@@ -14,11 +14,12 @@ import numpy as np
 
 from minigrad import tape
 from minigrad.errors import ArgumentError, ShapeError
+from minigrad.gradients import grad
 from minigrad.op import Call, Op
 from minigrad.ops import concat
 from minigrad.random import get_rng_state, set_rng_state
 from minigrad.spec import require_floating
-from minigrad.tensor import Tensor, as_tensor, grad, of_value, record, value_of, wrap
+from minigrad.tensor import Tensor, as_tensor, of_value, record, value_of, wrap
 
 
 def vjp(fn: Callable[..., Any], *primals: Tensor) -> tuple[Any, Callable[..., tuple[Tensor, ...]]]:

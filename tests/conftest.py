@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
@@ -42,3 +43,15 @@ def executions(monkeypatch: pytest.MonkeyPatch) -> list[Execution]:
 
 def _specs(arrays: Any) -> tuple[Spec, ...]:
     return tuple([Spec(array.shape, array.dtype) for array in arrays])
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Prints what tests counted (`record_property` with a dictionary), summed over all tests."""
+    totals: dict[str, Counter[str]] = {}
+    for report in [r for reports in terminalreporter.stats.values() for r in reports]:
+        for name, value in getattr(report, "user_properties", ()):
+            if isinstance(value, dict) and report.when == "call":
+                totals.setdefault(name, Counter()).update(value)
+    for name, counts in totals.items():
+        told = ", ".join(f"{count} {what}" for what, count in counts.items())
+        terminalreporter.write_line(f"{name}: {told}")

@@ -206,6 +206,15 @@ STEPS = [
     ]
 ]
 STEPS += [
+    *[
+        Sample("round", f"to_{decimals}_{x.dtype}", partial(mg.round, decimals=decimals),
+               partial(np.round, decimals=decimals), (x,), **how)
+        for decimals in (2, 1, -1)
+        for x, how in [
+            (between_steps(7) / 10.0**decimals, {"step": 1e-5}),
+            (whole(20, low=-99, high=100, dtype="int16") * 5, FIXED),
+        ]
+    ],
     *_two("floor_divide", mg.floor_divide, np.floor_divide, normal, away),
     *_two("remainder", mg.remainder, np.remainder, normal, away),
     *_two("copysign", mg.copysign, np.copysign, away, away),

@@ -12,12 +12,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from product_samples import EINSUMS, PRODUCTS
 from sample import FIXED, Array, Sample, away, distinct, mask, normal, whole
 
 import minigrad as mg
 from minigrad import linalg
-from minigrad.ops.decompositions import InverseGaps
-from minigrad.ops.inverse import Cofactor
+from minigrad.ops.decompositions import TriangularInverse
+from minigrad.ops.determinants import Cofactor, CofactorDerivative, RegularInverse
+from minigrad.ops.spectral import InverseGaps
 from minigrad.ops.triangle import DiagonalEmbed
 from minigrad.tensor import Tensor, apply
 
@@ -27,6 +29,11 @@ INFINITY = float("inf")
 def regular(*shape: int) -> Array:
     """Square matrices far from singular, with determinants of either sign."""
     return np.clip(normal(*shape), -1.5, 1.5) / 3 + 2 * np.eye(shape[-1])[::-1]
+
+
+def regular_triangle(*shape: int) -> Array:
+    """Square matrices with numbers of about 2 on the diagonal, of either sign elsewhere."""
+    return regular(*shape)[..., ::-1]
 
 
 def spread(*shape: int) -> Array:
@@ -129,89 +136,6 @@ PARTS = [
 ]  # fmt: skip
 
 
-# -- products ---------------------------------------------------------------------------------
-
-
-def _einsum(subscripts: str) -> dict[str, Callable[..., Any]]:
-    return {
-        "function": lambda *arrays: mg.einsum(subscripts, *arrays),
-        "reference": lambda *arrays: np.asarray(np.einsum(subscripts, *arrays)),
-    }
-
-
-EINSUMS = [
-    Sample(op, f"einsum_{subscripts}", **_einsum(subscripts), inputs=tuple(normal(*s) for s in sh))
-    for op, subscripts, *sh in [
-        ("matmul", "ij,jk->ik", (2, 3), (3, 4)),
-        ("matmul", "ij,jk", (2, 3), (3, 4)),
-        ("matmul", "ij,kj->ki", (2, 3), (4, 3)),
-        ("matmul", "bij,bjk->bik", (2, 2, 3), (2, 3, 4)),
-        ("matmul", "bij,bjk->kbi", (2, 2, 3), (2, 3, 4)),
-        ("matmul", "...ij,...jk->...ik", (2, 1, 2, 3), (3, 3, 2)),
-        ("matmul", "...ij,jk", (2, 2, 3), (3, 2)),
-        ("matmul", "i...,i...->...", (2, 3), (2, 3)),
-        ("matmul", "i,i->", (3,), (3,)),
-        ("matmul", "i,i", (3,), (3,)),
-        ("matmul", "abc,cbd->ad", (2, 3, 4), (4, 3, 2)),
-        ("matmul", "ij,jk,kl->il", (2, 3), (3, 4), (4, 2)),
-        ("matmul", "bi,ijk,bk->bj", (2, 3), (3, 2, 4), (2, 4)),
-        ("matmul", "i,ij,j->", (2,), (2, 3), (3,)),
-        ("matmul", "ij,jk->ki", (2, 0), (0, 3)),
-        ("multiply", "i,j->ij", (2,), (3,)),
-        ("multiply", "ij,ij->ij", (2, 3), (2, 3)),
-        ("multiply", "ij,i,j->ij", (2, 3), (2,), (3,)),
-        ("multiply", ",ij->ji", (), (2, 3)),
-        ("multiply", "ij,jk->ik", (2, 1), (3, 2)),
-        ("multiply", "aij,jb->ib", (2, 2, 3), (1, 4)),
-        ("permute_dims", "ij->ji", (2, 3)),
-        ("permute_dims", "ba", (2, 3)),
-        ("permute_dims", "...i->i...", (2, 3, 4)),
-        ("sum", "ij->j", (2, 3)),
-        ("sum", "ij->", (2, 3)),
-        ("diagonal", "ii", (3, 3)),
-        ("diagonal", "ii->i", (3, 3)),
-        ("diagonal", "iii->i", (2, 2, 2)),
-        ("diagonal", "ijij->ji", (2, 3, 2, 3)),
-        ("diagonal", "b i i, b -> i", (2, 3, 3), (2,)),
-    ]
-]  # fmt: skip
-
-
-def _pair(op: str, label: str, function: Any, reference: Any, a: Any, b: Any) -> Sample:
-    return Sample(op, label, function, reference, (normal(*a), normal(*b)))
-
-
-PRODUCTS = [
-    *[
-        _pair("matmul", f"tensordot_{axes}".replace(" ", ""), partial(mg.tensordot, axes=axes),
-              partial(np.tensordot, axes=axes), a, b)
-        for axes, a, b in [
-            (2, (2, 3, 4), (3, 4, 2)),
-            (1, (2, 3), (3, 2, 2)),
-            (0, (2,), (3, 2)),
-            (([0, -1], [2, 0]), (2, 3, 4), (4, 3, 2)),
-            ((1, 0), (2, 3), (3, 2)),
-            (([], []), (2,), (2,)),
-        ]
-    ],
-    _pair("matmul", "inner", mg.inner, np.inner, (2, 2, 3), (4, 3)),
-    _pair("multiply", "inner_0d", mg.inner, np.inner, (), (4, 3)),
-    _pair("multiply", "outer", mg.outer, np.outer, (2,), (3,)),
-    _pair("multiply", "outer_empty", mg.outer, np.outer, (0,), (3,)),
-    _pair("multiply", "kron", mg.kron, np.kron, (2, 3), (3, 2)),
-    _pair("multiply", "kron_axes", mg.kron, np.kron, (2,), (2, 3, 2)),
-    _pair("multiply", "vecdot", mg.vecdot, np.vecdot, (2, 3), (3,)),
-    _pair("multiply", "vecdot_first", partial(mg.vecdot, axis=0), partial(np.vecdot, axis=0),
-          (3, 2), (3, 2)),
-    _pair("multiply", "vecdot_broadcast", partial(mg.vecdot, axis=-2), partial(np.vecdot, axis=-2),
-          (2, 3, 1), (3, 4)),
-    _pair("multiply", "cross", mg.cross, np.cross, (3,), (3,)),
-    _pair("multiply", "cross_broadcast", mg.cross, np.cross, (2, 1, 3), (4, 3)),
-    _pair("multiply", "cross_first", partial(mg.cross, axis=0), partial(np.cross, axis=0),
-          (3, 2), (3, 2)),
-]  # fmt: skip
-
-
 # -- inverses ---------------------------------------------------------------------------------
 
 SQUARES = [(3, 3), (1, 1), (2, 3, 3), (2, 1, 2, 2), (0, 0), (0, 2, 2)]
@@ -225,10 +149,25 @@ def _cofactors(a: Array) -> Array:
     return np.asarray(np.linalg.det(a))[..., None, None] * np.linalg.inv(a).mT
 
 
+def _cofactor_derivative(a: Array, g: Array) -> Array:
+    inverse = np.linalg.inv(a)
+    c = _cofactors(a)
+    total = (g * c).sum((-2, -1), keepdims=True)
+    return np.asarray((total * np.eye(a.shape[-1], dtype=a.dtype) - c @ g.mT) @ inverse.mT)
+
+
 INVERSES = [
     *_one("inv", "of", linalg.inv, np.linalg.inv, regular, *SQUARES),
     *_one("det", "of", linalg.det, np.linalg.det, regular, *SQUARES),
     *_one("cofactor", "of", partial(apply, Cofactor()), _cofactors, regular, (3, 3), (2, 2, 2)),
+    *[
+        Sample("cofactor_derivative", f"of_{len(shape)}d_{shape[-1]}",
+               partial(apply, CofactorDerivative()), _cofactor_derivative,
+               (regular(*shape), normal(*shape)))
+        for shape in [(3, 3), (4, 4), (2, 2, 2), (1, 1), (0, 0)]
+    ],
+    *_one("regular_inverse", "of", partial(apply, RegularInverse("slogdet")), np.linalg.inv,
+          regular, (3, 3), (2, 2, 2), (0, 0)),
     *_one("slogdet", "logarithm", lambda x: linalg.slogdet(x)[1],
           lambda x: np.linalg.slogdet(x)[1], regular, *SQUARES),
     *_one("slogdet", "product", lambda x: linalg.slogdet(x)[0] * linalg.slogdet(x)[1],
@@ -271,7 +210,7 @@ def _eigh(of: Callable[[Any, Any], Any]) -> dict[str, Callable[..., Any]]:
 
 def _svd(of: Callable[[Any, Any, Any], Any]) -> dict[str, Callable[..., Any]]:
     return {
-        "function": lambda x: of(*linalg.svd(x)),
+        "function": lambda x: of(*linalg.svd(x, full_matrices=False)),
         "reference": lambda x: of(*np.linalg.svd(x, full_matrices=False)),
     }
 
@@ -299,6 +238,18 @@ FACTORS = [
           spread, *OBLONGS),
     *_one("qr", "q", lambda x: linalg.qr(x).Q, lambda x: np.linalg.qr(x)[0], spread, (3, 2)),
     *_one("qr", "r", lambda x: linalg.qr(x).R, lambda x: np.linalg.qr(x)[1], spread, (3, 2)),
+    *_one("qr", "complete_r", lambda x: linalg.qr(x, mode="complete").R,
+          lambda x: np.linalg.qr(x, mode="complete")[1], spread, (4, 2), (2, 2, 3), (3, 0)),
+    *_one("qr", "complete_part_of_q", lambda x: linalg.qr(x, mode="complete").Q[..., :2],
+          lambda x: np.linalg.qr(x, mode="complete")[0][..., :2], spread, (4, 2), (2, 3, 2)),
+    *_one("triangular_inverse", "of", lambda x: apply(TriangularInverse(), mg.triu(x)),
+          lambda x: np.linalg.inv(np.triu(x)), regular_triangle, (3, 3), (2, 2, 2), (0, 0)),
+    *_one("svd", "full_values", lambda x: linalg.svd(x).S,
+          lambda x: np.linalg.svd(x)[1], spread, *OBLONGS),
+    *_one("svd", "full_left", lambda x: linalg.svd(x).U[..., :2] ** 2,
+          lambda x: np.linalg.svd(x)[0][..., :2] ** 2, spread, (4, 2), (2, 3, 2)),
+    *_one("svd", "full_right", lambda x: linalg.svd(x).Vh[..., :2, :] ** 2,
+          lambda x: np.linalg.svd(x)[2][..., :2, :] ** 2, spread, (2, 4), (2, 2, 3)),
     *_one("inverse_gaps", "of", partial(apply, InverseGaps()), _gaps, distinct, (3,), (2, 2), (0,)),
     *[
         Sample("eigh", f"{label}_{len(shape)}d_{shape[-1]}", **_eigh(of),
@@ -322,6 +273,11 @@ FACTORS = [
             ("polar", lambda u, s, vh: u @ vh),
             ("function", lambda u, s, vh: (u * (1 / (1 + s))[..., None, :]) @ vh),
         ]
+    ],
+    *[
+        Sample("svd", f"matrix_rank_{'x'.join(map(str, shape))}", linalg.matrix_rank,
+               np.linalg.matrix_rank, (spread(*shape),), **FIXED)
+        for shape in [(3, 3), (2, 4), (2, 3, 2)]
     ],
     *_one("svd", "svdvals", linalg.svdvals, np.linalg.svdvals, spread, (3, 2), (2, 2, 3)),
 ]  # fmt: skip

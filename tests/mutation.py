@@ -47,6 +47,12 @@ def _without_an_element(g: Tensor) -> Tensor:
     return g * mg.tensor(kept)
 
 
+def _with_a_nan(g: Tensor) -> Tensor:
+    broken = np.zeros(g.shape, g.dtype)
+    broken.flat[-1:] = np.nan
+    return g + mg.tensor(broken)
+
+
 def _first_row(axis: int) -> Mutant:
     """The sum over an axis of the output left out: only its first position contributes."""
 
@@ -92,6 +98,7 @@ MUTANTS: dict[str, Mutant] = {
     "missing_sum": _first_row(0),
     "missing_sum_at_the_end": _first_row(-1),
     "dropped_element": _each(_without_an_element),
+    "nan_in_an_element": _each(_with_a_nan),
     "dropped_gradient": _each(lambda g: g * 0),
     "added_constant": _each(lambda g: g + 0.25),
     "added_ramp": _each(_ramp),

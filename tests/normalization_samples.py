@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
-from sample import Array, Sample, normal, positive
+from sample import Array, Sample, away, normal, positive
 
 import minigrad as mg
 from minigrad import ops
+from minigrad.nn.functional import local_response_norm
+from minigrad.ops.activation import ReLUBackward
+from minigrad.ops.channels import channel_affine, channel_sums
+from minigrad.ops.normalization import BatchNormalizeBackward
+from minigrad.ops.response import LocalResponseNormBackward
+from minigrad.tensor import apply
 
 AXES: dict[str, tuple[tuple[int, ...], Any]] = {
     "all": ((2, 3), None),
@@ -88,4 +95,123 @@ NORMALIZATIONS += [
         lambda x: np.asarray(x * x, x.dtype),
         (normal(),),
     )
+]
+
+
+def _along_channels(values: Array, ndim: int) -> Array:
+    return values.reshape((1, -1, *[1] * (ndim - 2)))
+
+
+def _batch_backward(
+    g: Array, x: Array, w: Array, mean: Array, variance: Array, eps: float
+) -> tuple[Array, Array, Array]:
+    axes = (0, *range(2, x.ndim))
+    w, mean, variance = (_along_channels(values, x.ndim) for values in (w, mean, variance))
+    r = (variance + x.dtype.type(eps)) ** x.dtype.type(-0.5)
+    d = x - mean
+    product = np.mean(g * d, axis=axes, keepdims=True)
+    by_x = w * r * (g - np.mean(g, axis=axes, keepdims=True) - r * r * d * product)
+    return by_x, (r * np.sum(g * d, axis=axes, keepdims=True)).reshape(-1), np.sum(g, axis=axes)
+
+
+def _all_of(by_x: Any, by_weight: Any, by_bias: Any) -> Any:
+    """One array that every output is part of."""
+    shape = (1, by_weight.shape[0], *[1] * (by_x.ndim - 2))
+    return by_x * by_bias.reshape(shape) + by_weight.reshape(shape)
+
+
+def _response(x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+    number = x.dtype.type
+    return x * (number(k) + number(alpha / size) * _windows(x * x, size)) ** number(-beta)
+
+
+def _windows(x: Array, size: int, mirrored: bool = False) -> Array:
+    sides = size // 2, (size - 1) // 2
+    before, after = sides[::-1] if mirrored else sides
+    sums = [x[:, max(0, c - before) : c + after + 1].sum(axis=1) for c in range(x.shape[1])]
+    return np.stack(sums, axis=1)
+
+
+def _response_backward(g: Array, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+    number = x.dtype.type
+    base = number(k) + number(alpha / size) * _windows(x * x, size)
+    p = base ** number(-beta)
+    shares = _windows(g * x * p / base, size, mirrored=True)
+    return g * p - number(2 * alpha * beta / size) * x * shares
+
+
+NUMBERS = "size", "alpha", "beta", "k"
+IMAGES: dict[str, tuple[int, ...]] = {
+    "rows": (5, 3),
+    "planes": (2, 3, 2, 2),
+    "volumes": (2, 1, 2, 1, 3),
+}
+RESPONSES = [(5, 0.3, 0.75, 1.0), (4, 0.5, 0.6, 2.0), (1, 0.2, 0.75, 1.0), (9, 1.0, 0.75, 1.0)]
+
+NORMALIZATIONS += [
+    *[
+        Sample(
+            "batch_normalize_backward",
+            label,
+            lambda *inputs, eps=eps: _all_of(*apply(BatchNormalizeBackward(eps), *inputs)),
+            lambda *inputs, eps=eps: _all_of(*_batch_backward(*inputs, eps)),
+            (normal(*shape), normal(*shape), *[positive(shape[1]) for _ in range(3)]),
+        )
+        for (label, shape), eps in zip(IMAGES.items(), (1e-5, 0.25, 1e-3), strict=True)
+    ],
+    *[
+        Sample(
+            "channel_affine",
+            label,
+            channel_affine,
+            lambda x, s, t: x * _along_channels(s, x.ndim) + _along_channels(t, x.ndim),
+            (normal(*shape), normal(shape[1]), normal(shape[1])),
+        )
+        for label, shape in {**IMAGES, "empty": (0, 3, 2)}.items()
+    ],
+    *[
+        Sample(
+            "channel_sums",
+            f"{label}_{which}",
+            lambda g, x, which=which: channel_sums(g, x)[which] + (g * x).sum(),
+            lambda g, x, which=which: np.asarray(
+                np.sum(g * (x, 1)[which], axis=(0, *range(2, x.ndim))) + np.sum(g * x), x.dtype
+            ),
+            (normal(*shape), normal(*shape)),
+        )
+        for label, shape in {**IMAGES, "empty": (0, 3, 2)}.items()
+        for which in (0, 1)
+    ],
+    *[
+        Sample(
+            "local_response_norm",
+            f"{numbers[0]}_{len(shape)}d",
+            partial(local_response_norm, **dict(zip(NUMBERS, numbers, strict=True))),
+            partial(_response, **dict(zip(NUMBERS, numbers, strict=True))),
+            (normal(*shape),),
+        )
+        for numbers in RESPONSES
+        for shape in [(2, 6, 2), (1, 3, 2, 2)]
+    ],
+    *[
+        Sample(
+            "local_response_norm_backward",
+            f"{numbers[0]}_{len(shape)}d",
+            lambda g, x, numbers=numbers: apply(LocalResponseNormBackward(*numbers), g, x),
+            partial(_response_backward, **dict(zip(NUMBERS, numbers, strict=True))),
+            (normal(*shape), normal(*shape)),
+        )
+        for numbers in RESPONSES
+        for shape in [(2, 6, 2), (1, 3, 2, 2)]
+    ],
+    *[
+        Sample(
+            "relu_backward",
+            label,
+            lambda y, g: apply(ReLUBackward(), y, g) + y * g,
+            lambda y, g: np.where(y > 0, g, 0).astype(g.dtype) + y * g,
+            (away(*shape), normal(*shape)),
+        )
+        for label, shape in {"matrix": (3, 4), "0d": (), "empty": (0, 3)}.items()
+    ],
 ]

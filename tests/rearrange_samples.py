@@ -64,6 +64,19 @@ ORDER = [
     _same("concat", "roll", (3, 4), shift=(1, 1), axis=1),
 ]
 
+DIFFERENCES = [
+    _same("subtract", "diff", (2, 4)),
+    _same("subtract", "diff", (4, 3), n=2, axis=0),
+    _same("subtract", "diff", (2, 3), n=5),
+    _same("clone", "diff", (2, 3), n=0),
+    _same("clone", "diff", (2, 0)),
+    _row("subtract", "diff_after_a_number", lambda x: mg.diff(x, prepend=1.5),
+         lambda x: np.diff(x, prepend=x.dtype.type(1.5)), (2, 3)),
+    _row("subtract", "diff_joined", lambda x, a, b: mg.diff(x, prepend=a, append=b),
+         lambda x, a, b: np.diff(x, prepend=a, append=b), (2, 3), (2, 1), (2, 2)),
+    Sample("subtract", "diff_integers", mg.diff, np.diff, (whole(5),), **FIXED),
+]  # fmt: skip
+
 REPETITION = [
     _same("expand", "repeat", (2, 3), repeats=2),
     _same("expand", "repeat", (2, 3, 2), repeats=3, axis=1),
@@ -197,6 +210,8 @@ POSITIONS = [
             ("setitem", "multiply", np.multiply.at),
             ("setitem", "divide", np.divide.at),
             ("setitem", "set", _set),
+            ("max_at", "max", np.maximum.at),
+            ("min_at", "min", np.minimum.at),
         ]
         for label, index, shape in [
             ("row", 1, (3,)),
@@ -209,6 +224,35 @@ POSITIONS = [
     ],
     Sample("index_add", "at_add_duplicates", lambda x, v: x.at[[1, 1, 3]].add(v),
            partial(_changed, index=[1, 1, 3], change=np.add.at), (normal(4, 2), normal(3, 2))),
+    *[
+        Sample(op, f"at_{method}_{label}",
+               lambda x, v, method=method, index=index: getattr(x.at[index], method)(v),
+               partial(_changed, index=index, change=change),
+               (distinct(4, 2), distinct(*shape) + 17 / 16))
+        for op, method, change in [
+            ("prod", "multiply", np.multiply.at),
+            ("prod", "divide", np.divide.at),
+            ("max_at", "max", np.maximum.at),
+            ("min_at", "min", np.minimum.at),
+        ]
+        for label, index, shape in [
+            ("duplicates", [1, 1, 3], (3, 2)),
+            ("thrice", (slice(None), [0, 0, 0]), (4, 3)),
+            ("pairs", ([0, 1, 0, -4], [1, 1, 1, 1]), (4,)),
+        ]
+    ],
+    *[
+        Sample(op, f"at_{method}_{x.dtype}",
+               lambda x, method=method: getattr(x.at[[0, 1, 0]], method)(3),
+               lambda x, change=change: _changed(x, np.asarray(3, x.dtype), [0, 1, 0], change),
+               (x,), **FIXED)
+        for op, method, change in [
+            ("prod", "multiply", np.multiply.at),
+            ("max_at", "max", np.maximum.at),
+            ("min_at", "min", np.minimum.at),
+        ]
+        for x in (whole(4, dtype="int8"), whole(4))
+    ],
     Sample("index_add", "at_add_number", lambda x: x.at[0].add(2),
            lambda x: _changed(x, np.asarray(2, x.dtype), 0, np.add.at), (normal(4, 2),)),
     Sample("getitem", "at_get", lambda x: x.at[1:].get(), lambda x: x[1:], (normal(3),)),
@@ -263,6 +307,17 @@ SORTING = [
         for side in ("left", "right")
         for shape in [(5,), (2, 3), (), (0,)]
     ],
+    *[
+        Sample("isin", label, function, reference, (whole(*shape), np.array([1, -2, 4])), **FIXED)
+        for shape in [(9,), (2, 3), (), (0,)]
+        for label, function, reference in [
+            (f"{len(shape)}d_{max(shape, default=1)}", mg.isin, np.isin),
+            (f"not_{len(shape)}d_{max(shape, default=1)}", partial(mg.isin, invert=True),
+             partial(np.isin, invert=True)),
+        ]
+    ],
+    Sample("isin", "numbers", mg.isin, np.isin,
+           (np.array([0.0, np.nan, 1.0, -0.0]), np.array([[np.nan], [0.0]])), **FIXED),
     Sample("searchsorted", "numbers", mg.searchsorted, np.searchsorted,
            (np.array([0.0, 1.0, 1.0, 2.5]), np.array([1.0, 3.0, -1.0])), **FIXED),
 ]  # fmt: skip
@@ -274,4 +329,4 @@ def _top(x: Array, k: int, axis: int = -1, largest: bool = True) -> Array:
     return -taken if largest else taken
 
 
-REARRANGED = [*AXES, *ORDER, *REPETITION, *PADDING, *POSITIONS, *SORTING]
+REARRANGED = [*AXES, *ORDER, *DIFFERENCES, *REPETITION, *PADDING, *POSITIONS, *SORTING]

@@ -1,4 +1,4 @@
-"""Op samples of products, extrema, moments, truths and running results."""
+"""Op samples of reductions: sums, products, extrema, moments, truths; and of running results."""
 
 from __future__ import annotations
 
@@ -163,7 +163,38 @@ RUNNING = [
     ],
 ]  # fmt: skip
 
-MORE_REDUCTIONS = [
+SUMS_AND_EXTREMA = [
+    *_over_axes("sum", mg.sum, np.sum, normal),
+    *_over_axes("mean", mg.mean, np.mean, normal),
+    *_over_axes("max", mg.max, np.max, distinct),
+    Sample("sum", "of_nothing", mg.sum, np.sum, (normal(0, 3),)),
+    Sample("sum", "integers", mg.sum, np.sum, (whole(2, 3, dtype="int8"),), **FIXED),
+    Sample("sum", "bytes", mg.sum, np.sum, (whole(9, low=0, dtype="uint8"),), **FIXED),
+    Sample("sum", "booleans", mg.sum, np.sum, (mask(3, 4),), **FIXED),
+    Sample("max", "integers", mg.max, np.max, (whole(3, 4, dtype="int16"),), **FIXED),
+    *[
+        Sample(
+            "argmax",
+            label,
+            partial(mg.argmax, **how),
+            partial(np.argmax, **how),
+            (distinct(*shape),),
+            **FIXED,
+        )
+        for label, shape, how in [
+            ("all", (3, 4), {}),
+            ("all_kept", (3, 4), {"keepdims": True}),
+            ("first", (3, 4), {"axis": 0}),
+            ("negative_kept", (2, 3, 4), {"axis": -2, "keepdims": True}),
+            ("0d", (), {}),
+        ]
+    ],
+    Sample("argmax", "first_of_equals", mg.argmax, np.argmax, (np.ones((2, 3)),), **FIXED),
+]
+
+
+REDUCTIONS = [
+    *SUMS_AND_EXTREMA,
     *_over_axes("min", mg.min, np.min, distinct),
     Sample("min", "integers", mg.min, np.min, (whole(3, 4, dtype="int16"),), **FIXED),
     Sample("min", "amin", mg.amin, np.min, (distinct(2, 3),)),

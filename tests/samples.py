@@ -1,7 +1,8 @@
 """The table of op samples: what the tests of every op run over.
 
 At least one row for each op of the catalogue; a test fails while an op has none. What moves
-values has its rows in `movement_samples`, what slides a window in `window_samples`.
+values has its rows in `movement_samples`, what slides a window in `window_samples`
+and `pooling_samples`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from linalg_samples import LINEAR_ALGEBRA
 from loss_samples import CLASSIFICATION
 from movement_samples import INDEXING, MOVEMENTS
 from normalization_samples import NORMALIZATIONS
+from pooling_samples import POOLED
 from rearrange_samples import REARRANGED
-from reduction_samples import MORE_REDUCTIONS
+from reduction_samples import REDUCTIONS
 from sample import (
     FIXED,
     Array,
     Sample,
     away,
-    distinct,
     eighths,
     mask,
     normal,
@@ -174,56 +175,6 @@ WHERE += [
 ]
 
 
-def _reduction(op: str, function: Callable[..., Tensor], reference: Any, inputs: Any) -> list:
-    arguments: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
-        "all": ((2, 3), {}),
-        "all_kept": ((2, 3), {"keepdims": True}),
-        "first": ((2, 3, 4), {"axis": 0}),
-        "negative": ((2, 3, 4), {"axis": -1}),
-        "kept": ((2, 3, 4), {"axis": 1, "keepdims": True}),
-        "two": ((2, 3, 4), {"axis": (0, 2)}),
-        "two_reversed_kept": ((2, 3, 4), {"axis": (-1, 0), "keepdims": True}),
-        "planes": ((2, 3, 2, 2), {"axis": (2, 3)}),
-        "no_axes": ((2, 3), {"axis": ()}),
-        "0d": ((), {}),
-        "empty_batch": ((0, 3), {"axis": 1}),
-    }
-    return [
-        Sample(op, name, partial(function, **how), partial(reference, **how), (inputs(*shape),))
-        for name, (shape, how) in arguments.items()
-    ]
-
-
-REDUCTIONS = [
-    *_reduction("sum", mg.sum, np.sum, normal),
-    *_reduction("mean", mg.mean, np.mean, normal),
-    *_reduction("max", mg.max, np.max, distinct),
-    Sample("sum", "of_nothing", mg.sum, np.sum, (normal(0, 3),)),
-    Sample("sum", "integers", mg.sum, np.sum, (whole(2, 3, dtype="int8"),), **FIXED),
-    Sample("sum", "bytes", mg.sum, np.sum, (whole(9, low=0, dtype="uint8"),), **FIXED),
-    Sample("sum", "booleans", mg.sum, np.sum, (mask(3, 4),), **FIXED),
-    Sample("max", "integers", mg.max, np.max, (whole(3, 4, dtype="int16"),), **FIXED),
-    *[
-        Sample(
-            "argmax",
-            label,
-            partial(mg.argmax, **how),
-            partial(np.argmax, **how),
-            (distinct(*shape),),
-            **FIXED,
-        )
-        for label, shape, how in [
-            ("all", (3, 4), {}),
-            ("all_kept", (3, 4), {"keepdims": True}),
-            ("first", (3, 4), {"axis": 0}),
-            ("negative_kept", (2, 3, 4), {"axis": -2, "keepdims": True}),
-            ("0d", (), {}),
-        ]
-    ],
-    Sample("argmax", "first_of_equals", mg.argmax, np.argmax, (np.ones((2, 3)),), **FIXED),
-]
-
-
 MATMULS = [
     Sample("matmul", label, mg.matmul, np.matmul, (normal(*a), normal(*b)))
     for label, a, b in [
@@ -283,7 +234,7 @@ LOSSES = [
         )
         for op, name, function, reference in [
             ("getitem", "nll_loss", ops.nll_loss, _nll),
-            ("log_softmax", "cross_entropy", ops.cross_entropy, _cross_entropy),
+            ("cross_entropy", "classes", ops.cross_entropy, _cross_entropy),
         ]
         for reduction in ("mean", "sum", "none")
         for label, scores, classes, dtype in [
@@ -324,7 +275,6 @@ SAMPLES: list[Sample] = [
     *WHERE,
     *ELEMENTWISE,
     *REDUCTIONS,
-    *MORE_REDUCTIONS,
     *REARRANGED,
     *MOVEMENTS,
     *MATMULS,
@@ -335,4 +285,5 @@ SAMPLES: list[Sample] = [
     *CLASSIFICATION,
     *DROPOUTS,
     *WINDOWS,
+    *POOLED,
 ]

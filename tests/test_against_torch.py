@@ -133,29 +133,6 @@ def assume_fits(x: Any, kernel: Any, padding: Any, dilation: Any) -> None:
 class TestFunctions:
     @DRAWN
     @given(data=st.data())
-    def test_conv2d(self, data: st.DataObject) -> None:
-        groups = data.draw(st.integers(1, 3))
-        channels, filters = (groups * data.draw(st.integers(1, 2)) for _ in range(2))
-        kernel = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-        stride, dilation = data.draw(pairs(1, 3)), data.draw(pairs(1, 2))
-        padding = data.draw(pairs(0, 3) | st.just("valid"))
-        if stride in (1, (1, 1)):
-            padding = data.draw(st.just(padding) | st.just("same"))
-        x = planes(data.draw, channels, False)
-        if padding != "same":
-            assume_fits(x, kernel, 0 if padding == "valid" else padding, dilation)
-        rng = np.random.default_rng(0)
-        weight = rng.normal(size=(filters, channels // groups, *kernel))
-        arrays = [x, weight] + [rng.normal(size=filters)] * data.draw(st.booleans())
-        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        assert_same_function(
-            lambda *args: nn.functional.conv2d(*args, **options),
-            lambda *args: torch.nn.functional.conv2d(*args, **options),
-            *arrays,
-        )
-
-    @DRAWN
-    @given(data=st.data())
     def test_avg_pool2d(self, data: st.DataObject) -> None:
         x, options = self._pooling(data, 1)
         options["count_include_pad"] = data.draw(st.booleans())
@@ -315,9 +292,12 @@ INITIALIZERS = ["uniform_", "normal_", "zeros_", "ones_", "constant_", "calculat
 INITIALIZERS += [f"{who}_{how}_" for who in ("kaiming", "xavier") for how in ("uniform", "normal")]
 
 # Functions of which PyTorch tells no names of parameters.
-WITHOUT_SIGNATURE = ["avg_pool2d", "bilinear", "conv2d", "cosine_similarity", "linear"]
+WITHOUT_SIGNATURE = ["avg_pool2d", "bilinear", "cosine_similarity", "linear"]
 WITHOUT_SIGNATURE += ["max_pool2d", "one_hot", "pairwise_distance", "pixel_shuffle"]
 WITHOUT_SIGNATURE += ["pixel_unshuffle", "relu", "sigmoid", "tanh"]
+WITHOUT_SIGNATURE += ["avg_pool1d", "avg_pool3d", "max_pool1d", "max_pool3d"]
+WITHOUT_SIGNATURE += ["adaptive_avg_pool1d", *[f"adaptive_max_pool{n}d" for n in (1, 2, 3)]]
+WITHOUT_SIGNATURE += [f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3)]
 
 OF_TORCH: list[tuple[Any, Any]] = [
     *[

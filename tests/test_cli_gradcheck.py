@@ -45,6 +45,10 @@ def product(x, y):
     return x * y
 
 
+def lost(x):
+    return mg.concat([x[:1] + (1e12 * x[:1].detach()).sin() / 10, x[1:]])
+
+
 number = 3
 
 
@@ -82,6 +86,8 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("mylayers:instance", "--input", "4,3", "--seed", "7"),
         ("mylayers:product", "--input", "2,1", "--input", "3"),
         ("minigrad.nn.functional:relu", "--input", "3,3"),
+        ("mylayers:Scale", "--input", "4,8", "--batched"),
+        ("mylayers:product", "--input", "2,3", "--input", "2,3", "--batched", "--strict"),
     ],
 )
 def test_right_layers(folder: Path, arguments: tuple[str, ...]) -> None:
@@ -97,6 +103,14 @@ def test_planted_errors_are_found_with_the_right_hint(folder: Path) -> None:
     done = run(folder, "mylayers:Square", "--input", "5")
     assert done.returncode == 1
     assert "1/2 times" in done.stdout
+
+
+def test_what_numbers_do_not_settle_is_a_warning_unless_strict(folder: Path) -> None:
+    done = run(folder, "mylayers:lost", "--input", "2,3")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "warning: numeric differences do not settle 3 of 6" in done.stdout
+    assert run(folder, "mylayers:lost", "--input", "2,3", "--strict").returncode == 1
+    assert run(folder, "mylayers:lost", "--input", "1,3").returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -116,6 +130,7 @@ def test_planted_errors_are_found_with_the_right_hint(folder: Path) -> None:
         (("mylayers:product", "--input", "2"), "argument"),
         (("mylayers:product",), "nothing to differentiate"),
         (("mylayers:Scale", "--input", "2,8", "--order", "3"), "order"),
+        (("mylayers:product", "--input", "2,3", "--input", "3", "--batched"), "batched"),
     ],
 )
 def test_bad_input_is_one_line(folder: Path, arguments: tuple[str, ...], told: str) -> None:

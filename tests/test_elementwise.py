@@ -52,6 +52,76 @@ def test_gradients_at_kinks_and_ties(function: Any, points: Any, expected: Any) 
     np.testing.assert_allclose(slopes(function, *points), expected, atol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("y", [0.0, 1.0, 2.5])
+@pytest.mark.parametrize("x", [1.0, 2.5, 0.25])
+def test_second_derivatives_of_powers(x: float, y: float, dtype: str) -> None:
+    """By x twice, by x and y in either order, and by y twice; at y = 0 the first by x is 0."""
+    a, b = (mg.tensor(v, dtype, requires_grad=True) for v in (x, y))
+    by_x, by_y = mg.grad(a**b, [a, b], create_graph=True)
+    log = math.log(x)
+    assert by_x.item() == pytest.approx(y * x ** (y - 1), rel=1e-6, abs=1e-12)
+    for first, expected in [
+        (by_x, (y * (y - 1) * x ** (y - 2), x ** (y - 1) * (1 + y * log))),
+        (by_y, (x ** (y - 1) * (1 + y * log), x**y * log**2)),
+    ]:
+        second = mg.grad(first, [a, b], create_graph=True)
+        assert [g.item() for g in second] == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("x", [0.0, -0.0, 1e-320, 1.0, -2.5, -1e300, INF, -INF, NAN])
+def test_the_power_0_is_constant(x: float) -> None:
+    """1 with all derivatives by x 0, whatever x is and whether or not y has a gradient."""
+    for y in (0, mg.tensor(0.0, "float64"), mg.tensor(0.0, "float64", requires_grad=True)):
+        a = mg.tensor(x, "float64", requires_grad=True)
+        z = a**y
+        (first,) = mg.grad(z, a, create_graph=True)
+        (second,) = mg.grad(first, a)
+        assert (z.item(), first.item(), second.item()) == (1, 0, 0)
+
+
+def test_powers_of_zero_have_their_one_sided_derivatives() -> None:
+    """0^y is 0 for every y > 0, so constant by y; by x it is 1 for y = 1 and 0 for y > 1."""
+    x = mg.tensor([0.0] * 4, "float64", requires_grad=True)
+    y = mg.tensor([1.0, 1.5, 2.0, 3.0], "float64", requires_grad=True)
+    by_x, by_y = mg.grad((x**y).sum(), [x, y])
+    assert by_x.tolist() == [1, 0, 0, 0]
+    assert by_y.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize(
+    ("values", "decimals", "expected"),
+    [
+        ([1.25, -1.35, 0.5], 1, [1.2, -1.4, 0.5]),
+        ([1234.5, -50, 150], -2, [1200, -0.0, 200]),
+        ([1.5, -INF, INF], 400, [1.5, -INF, INF]),
+        ([1.5, -INF, INF], -(10**20), [0, -INF, INF]),
+        ([1e300, 3.0], 300, [1e300, 3.0]),
+    ],
+)
+def test_rounding_to_decimals(values: list[float], decimals: int, expected: list[float]) -> None:
+    x = mg.tensor([*values, NAN], "float64", requires_grad=True)
+    y = mg.round(x, decimals)
+    np.testing.assert_array_equal(y.detach().numpy(), [*expected, NAN])
+    assert not mg.grad(y.sum(), x)[0].numpy().any()
+
+
+def test_integers_are_rounded_without_a_float_between() -> None:
+    large = 2**62 + 51
+    assert mg.round(mg.tensor([large, -large, 25, 35, -25]), -1).tolist() == [
+        10 * ((large + 5) // 10),
+        -10 * ((large + 5) // 10),
+        20,
+        40,
+        -20,
+    ]
+    assert mg.round(mg.tensor([7, 250], "uint8"), -2).tolist() == [0, 200]
+    assert mg.round(mg.tensor([7, -120], "int8"), -3).tolist() == [0, 0]
+    assert mg.round(mg.tensor([7, 8]), 3).tolist() == [7, 8]
+    with pytest.raises(ArgumentError, match="decimals"):
+        mg.round(1.5, 0.5)  # type: ignore[arg-type]
+
+
 EVERYWHERE_FINITE = "celu elu gelu hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu"
 EVERYWHERE_FINITE += " relu6 selu sigmoid silu softplus softsign tanh"
 

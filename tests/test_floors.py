@@ -20,11 +20,14 @@ FLOORS = {
     "minigrad.threads": 0,
     "minigrad.kernels": 0,
     "minigrad.spec": 1,
+    "minigrad.conversion": 1,
+    "minigrad.constants": 1,
     "minigrad.random": 1,
     "minigrad.op": 2,
     "minigrad.tape": 3,
     "minigrad.tensor": 4,
-    "minigrad.creation": 4,
+    "minigrad.gradients": 4,
+    "minigrad.creation": 5,
     "minigrad.dtypes": 5,
     "minigrad.sampling": 5,
     "minigrad.ops": 5,
@@ -43,7 +46,7 @@ FLOORS = {
     "minigrad.cli": 9,
     "minigrad.__main__": 9,
 }
-CORE = ("spec", "random", "op", "tape", "tensor", "creation")
+CORE = ("spec", "conversion", "random", "op", "tape", "tensor", "gradients")
 NOT_AT_START = (
     "llvmlite",
     "matplotlib",

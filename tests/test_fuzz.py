@@ -81,6 +81,7 @@ ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
     "correction": st.sampled_from([0, 1, 0.5, -1, float("nan"), "c"]),
     "count_include_pad": FLAGS,
     "descending": FLAGS,
+    "divisor_override": INTEGERS | st.none(),
     "destination": AXES,
     "dilation": SIZES,
     "dtype": st.sampled_from([*DTYPES, "float16", "nope", None]),
@@ -102,9 +103,11 @@ ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
         ["constant", "reflect", "edge", "circular", "complete", "reduced", None]
     ),
     "n": INTEGERS | st.just("n"),
+    "norm_type": st.sampled_from([1, 2, 1.5, 0, -1, float("inf"), "p"]),
     "offset": INTEGERS | st.just("x"),
     "ord": st.sampled_from([None, 0, 1, 2, -2, 3, 0.5, float("inf"), "fro", "nuc", "x"]),
     "label_smoothing": st.sampled_from([0, 0.25, 1, -1, None]),
+    "output_size": SIZES,
     "p": st.sampled_from([0, 0.5, 1, -1, float("nan"), "p"]),
     "pad_width": PADDINGS,
     "padding": PADDINGS,
@@ -137,7 +140,7 @@ WHOLE = arrays(SQUARES | SHAPES, ("int64", "int64", "uint8", "bool"))
 BOOLEANS = arrays(SQUARES | SHAPES, ("bool", "bool", "bool", "float32"))
 MATRICES = arrays(SQUARES, ("float32",))
 FITTING: dict[str, st.SearchStrategy[Any]] = {
-    "avg_pool2d": arrays(IMAGES),
+    **{name: arrays(IMAGES) for name in ops.__all__ if "pool" in name},
     "cholesky": MATRICES,
     "bitwise_and": WHOLE,
     "bitwise_left_shift": WHOLE,
@@ -162,7 +165,7 @@ FITTING: dict[str, st.SearchStrategy[Any]] = {
     "matmul": arrays(SQUARES, ("float32",)),
     "matrix_norm": MATRICES,
     "matrix_power": MATRICES,
-    "max_pool2d": arrays(IMAGES),
+    "matrix_rank": MATRICES,
     "meshgrid": arrays(hnp.array_shapes(min_dims=0, max_dims=1, max_side=4)),
     "nll_loss": arrays(SQUARES, ("float32",)),
     "norm": MATRICES,

@@ -1,17 +1,23 @@
 """No false alarms: whatever values a right gradient is checked at, `gradcheck` calls it no error.
 
-The rows of the table of samples are drawn at random and their inputs are drawn anew, with all that
-makes differences hard: zeros, ties, kinks, large and small numbers, float32 inside.
+Hypothesis draws rows of the table of samples and values for their inputs, with all that makes
+differences hard: zeros, ties, kinks, large and small numbers, float32 inside. The slow part is
+cut into slices that workers share; its counts of verdicts end the output of the run.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from sample import Sample
 from samples import SAMPLES
 
@@ -22,8 +28,8 @@ from minigrad.op import CATALOGUE
 from minigrad.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
-Random = np.random.Generator
 DRAWS = int(os.environ.get("MINIGRAD_DRAWS", "10000"))
+SLICES = 10
 ROWS = [
     sample
     for sample in SAMPLES
@@ -33,83 +39,142 @@ ROWS = [
 ]
 ALARMS = (Verdict.WRONG, Verdict.MISSING)
 
-STYLES = {
-    "resampled": lambda x, rng: rng.choice(x.ravel(), x.shape) * rng.uniform(0.8, 1.2, x.shape),
-    "ties": lambda x, rng: rng.choice(x.ravel(), x.shape),
-    "equal": lambda x, rng: np.full(x.shape, rng.choice(x.ravel())),
-    "normal": lambda x, rng: rng.standard_normal(x.shape),
-    "halves": lambda x, rng: rng.integers(-4, 5, x.shape) / 2,
-    "zeros": lambda x, rng: np.where(rng.random(x.shape) < 0.4, 0.0, x),
-    "ones": lambda x, rng: np.where(rng.random(x.shape) < 0.4, rng.choice([-1.0, 1.0]), x),
-    "near_zero": lambda x, rng: np.where(rng.random(x.shape) < 0.4, 1e-7 * x, x),
-    "large": lambda x, rng: x * 10.0 ** rng.integers(1, 5),
-    "small": lambda x, rng: x * 10.0 ** -rng.integers(1, 7),
-    "wide": lambda x, rng: x * 10.0 ** rng.uniform(-4, 3, x.shape),
+
+def picked(x: Array) -> st.SearchStrategy[float]:
+    """One of the sample's own values: they lie where its function is defined."""
+    return st.sampled_from(x.ravel().tolist())
+
+
+def filled(x: Array, elements: st.SearchStrategy[float]) -> st.SearchStrategy[Array]:
+    return arrays(np.float64, x.shape, elements=elements, fill=st.nothing())
+
+
+def scaled(x: Array, powers: st.SearchStrategy[float]) -> st.SearchStrategy[Array]:
+    return powers.map(lambda power: x * 10.0**power)
+
+
+def times(x: Array, factors: st.SearchStrategy[float]) -> st.SearchStrategy[float]:
+    return st.tuples(picked(x), factors).map(lambda pair: pair[0] * pair[1])
+
+
+def resampled(x: Array, number: int) -> Array:
+    """Values near the sample's, no two of them alike."""
+    rng = np.random.default_rng(number)
+    return np.asarray(rng.choice(x.ravel(), x.shape) * rng.uniform(0.8, 1.2, x.shape))
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+STYLES: dict[str, Callable[[Array], st.SearchStrategy[Array]]] = {
+    "equal": lambda x: picked(x).map(lambda value: np.full(x.shape, value)),
+    "ties": lambda x: filled(x, picked(x)),
+    "zeros": lambda x: filled(x, st.just(0.0) | picked(x)),
+    "ones": lambda x: filled(x, st.sampled_from([1.0, -1.0]) | picked(x)),
+    "halves": lambda x: filled(x, st.integers(-4, 4).map(lambda n: n / 2)),
+    "seeded": lambda x: SEEDS.map(lambda number: resampled(x, number)),
+    "nearby": lambda x: filled(x, times(x, st.floats(0.8, 1.2))),
+    "free": lambda x: filled(x, st.floats(-3, 3)),
+    "near_zero": lambda x: filled(x, times(x, st.sampled_from([1.0, 1e-7]))),
+    "large": lambda x: scaled(x, st.integers(1, 4)),
+    "small": lambda x: scaled(x, st.integers(-6, -1)),
+    "wide": lambda x: filled(x, times(x, st.floats(-4, 3).map(lambda power: 10.0**power))),
 }
-
-
 NEEDS_REGULAR = ("eigh", "svd", "qr", "pinv", "cofactor")
-TIED = ("ties", "equal", "halves", "zeros", "ones", "small", "near_zero", "wide")
-"""Styles that give a matrix equal eigenvalues or dependent columns, where the gradients of
-`NEEDS_REGULAR` do not exist or, nearby, have no digits left."""
+REGULAR = ("seeded", "large")
+"""The styles that give a matrix neither equal eigenvalues nor dependent columns, where the
+gradients of `NEEDS_REGULAR` do not exist or, nearby, have no digits left."""
 
 
-def redrawn(sample: Sample, rng: Random) -> tuple[str, list[Array]]:
-    """Inputs of the sample's shapes; integers and truth values stay as they are."""
-    taken = [s for s in STYLES if s not in TIED or sample.op not in NEEDS_REGULAR]
-    style = str(rng.choice(taken))
-    return style, [
-        np.asarray(STYLES[style](x, rng), x.dtype) if x.dtype.kind == "f" and x.size else x
-        for x in sample.inputs
-    ]
+@dataclass(frozen=True, repr=False)
+class Draw:
+    """A row, its inputs drawn anew, and how they are checked."""
 
+    sample: Sample
+    style: str
+    inputs: tuple[Array, ...]
+    single: bool
+    options: dict[str, Any]
 
-def in_single(sample: Sample) -> Any:
-    def function(*inputs: Tensor) -> Tensor:
+    def __repr__(self) -> str:
+        drawn = ", ".join(repr(x.tolist()) for x in self.inputs)
+        return f"{self.sample.id} {self.style} single={self.single} {self.options}: {drawn}"
+
+    def function(self, *inputs: Tensor) -> Tensor:
         single = [x.astype("float32") if x.dtype.kind == "f" else x for x in inputs]
-        return sample.function(*single)
-
-    return function
+        return self.sample.function(*(single if self.single else inputs))
 
 
-def alarm(seed: int, counts: Counter[str]) -> str:
-    """What is wrong with one draw; empty if nothing is."""
-    rng = np.random.default_rng([20240607, seed])
-    sample = ROWS[rng.integers(len(ROWS))]
-    style, inputs = redrawn(sample, rng)
-    single = rng.random() < 0.15
-    options: dict[str, Any] = {"fast": rng.random() < 0.3, "seed": int(rng.integers(1000))}
-    options["order"] = 2 if rng.random() < 0.2 and not single else 1
-    function = in_single(sample) if single else sample.function
-    label = f"{seed} {sample.id} {style} single={single} {options}"
+@st.composite
+def draws(draw: st.DrawFn) -> Draw:
+    """Integers and truth values of a sample stay as they are."""
+    sample = draw(st.sampled_from(ROWS))
+    style = draw(st.sampled_from(REGULAR if sample.op in NEEDS_REGULAR else list(STYLES)))
+    inputs = [
+        draw(STYLES[style](x)) if x.dtype.kind == "f" and x.size else x for x in sample.inputs
+    ]
+    single = draw(st.integers(0, 6)) == 6
+    options = {
+        "order": 1 if single else draw(st.sampled_from([1, 1, 1, 2])),
+        "fast": draw(st.sampled_from([False, False, True])),
+        "seed": draw(st.integers(0, 999)),
+    }
+    return Draw(sample, style, tuple(inputs), single, options)
+
+
+def raises_no_alarm(drawn: Draw, counts: Counter[str]) -> None:
+    counts["draws"] += 1
     try:
         with np.errstate(all="ignore"):
-            report = mg.gradcheck(function, *inputs, raise_on_failure=False, **options)
-    except MinigradError as error:  # a singular matrix, a target that is no probability, ...
+            report = mg.gradcheck(
+                drawn.function, *drawn.inputs, raise_on_failure=False, **drawn.options
+            )
+    except MinigradError:  # a singular matrix, a target that is no probability, ...
         counts["refused"] += 1
-        return "" if style != "resampled" else f"refused: {label}: {error}"
-    for result in report.results:
-        counts[result.verdict] += 1
-    if any(result.verdict in ALARMS for result in report.results):
-        counts["false alarms"] += 1
-        return f"{label}\n{report}"
-    return ""
+        return
+    counts.update(str(result.verdict) for result in report.results)
+    alarms = [result for result in report.results if result.verdict in ALARMS]
+    assert not alarms, f"{drawn.sample.id}\n{report}"
 
 
-def survey(draws: int) -> tuple[Counter[str], list[str]]:
-    counts: Counter[str] = Counter()
-    found = [alarm(seed, counts) for seed in range(draws)]
-    return counts, [text for text in found if text]
+def survey(number: int, count: int, counts: Counter[str]) -> None:
+    """Count the verdicts of so many draws, other ones for every number."""
+
+    @seed(number)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(draws())
+    def check(drawn: Draw) -> None:
+        raises_no_alarm(drawn, counts)
+
+    check()
 
 
 def test_no_false_alarm_in_a_few_draws() -> None:
-    counts, found = survey(60)
-    assert not counts["false alarms"], "\n".join(found)
+    counts: Counter[str] = Counter()
+    survey(0, 60, counts)
+    assert counts["draws"] >= 60
+    assert counts["refused"] < 20
+    assert counts[Verdict.RIGHT] > 60
 
 
 @pytest.mark.slow
-def test_no_false_alarm() -> None:
-    counts, found = survey(DRAWS)
-    print(f"\ndraws: {DRAWS}, of {len(ROWS)} rows: {dict(counts)}")
-    print("\n".join(found))
-    assert not counts["false alarms"]
+@pytest.mark.parametrize("number", range(1, SLICES + 1))
+def test_no_false_alarm(number: int, record_property: Callable[[str, object], None]) -> None:
+    counts: Counter[str] = Counter()
+    try:
+        survey(number, DRAWS // SLICES, counts)
+    finally:
+        record_property("gradcheck of draws", dict(counts))
+    assert counts["draws"] >= DRAWS // SLICES
+    assert counts["refused"] < DRAWS // SLICES // 4
+
+
+def test_slices_draw_differently_and_repeat_themselves() -> None:
+    first, again, other = Counter[str](), Counter[str](), Counter[str]()
+    for number, counts in ((1, first), (1, again), (2, other)):
+        survey(number, 12, counts)
+    assert first == again != other

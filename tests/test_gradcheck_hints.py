@@ -17,6 +17,9 @@ SQUARE, WIDE, ROW = (rng.standard_normal(shape) for shape in ((4, 4), (3, 5), (5
 Backward = Callable[..., Any]
 
 
+ONE_NAN = np.where(np.arange(15).reshape(3, 5) == 7, np.nan, 0.0)
+
+
 def op(forward: Backward, backward: Backward) -> Backward:
     """A function with a gradient of one's own: backward(grad, *inputs)."""
 
@@ -48,6 +51,10 @@ def softmax_diagonal(g: Tensor, x: Tensor) -> Tensor:
 
 
 CASES = {
+    "not finite: 1 of 15 analytic values": (
+        op(lambda x: x.exp(), lambda g, x: g * x.exp() + cut(g, ONE_NAN)),
+        [WIDE],
+    ),
     "zero everywhere": (op(lambda x: x.exp(), lambda g, x: g * 0), [WIDE]),
     "wrong sign": (op(lambda x: x.exp(), lambda g, x: -g * x.exp()), [WIDE]),
     "is 2 times": (op(lambda x: x.exp(), lambda g, x: 2 * g * x.exp()), [WIDE]),
@@ -149,7 +156,12 @@ def test_one_element_tells_of_no_odd_factor() -> None:
 
 
 def test_directions_tell_of_sign_and_factor() -> None:
-    for factor, text in ((-1, "wrong sign"), (2, "is 2 times"), (0, "zero everywhere")):
+    for factor, text in (
+        (-1, "wrong sign"),
+        (2, "is 2 times"),
+        (0, "zero everywhere"),
+        (np.nan, "4 of 4 analytic values"),
+    ):
         function = op(lambda x: x.exp(), lambda g, x, c=factor: c * g * x.exp())
         (result,) = mg.gradcheck(function, WIDE, fast=True, raise_on_failure=False).results
         assert text in result.hint

@@ -23,7 +23,9 @@ BROKEN = (Verdict.WRONG, Verdict.MISSING)
 
 
 def check(sample: Sample, **options: Any) -> GradcheckReport:
-    return mg.gradcheck(sample.function, *sample.inputs, raise_on_failure=False, **options)
+    return mg.gradcheck(
+        sample.function, *sample.inputs, raise_on_failure=False, strict=True, **options
+    )
 
 
 def gradients(sample: Sample) -> list[Any]:
@@ -40,7 +42,7 @@ def differs(sample: Sample, right: list[Any]) -> bool:
     """Whether the mutant changes anything for this sample."""
     broken = gradients(sample)
     return any(
-        np.abs(b - r).max(initial=0) > 1e-4 * np.abs(r).max(initial=1e-2)
+        not np.all(np.abs(b - r) <= 1e-4 * np.abs(r).max(initial=1e-2))
         for b, r in zip(broken, right, strict=True)
     )
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,28 +16,37 @@ from minigrad.kernels import cache, jit
 
 PACKAGE = Path(minigrad.errors.__file__).parent
 
-# The cheapest kernel there is.
+EXAMPLE = """
+import numpy as np
+from minigrad.kernels.jit import kernel, prange
+
+@kernel
+def fill(out: np.ndarray) -> None:
+    for i in prange(len(out)):
+        out[i] = 2 * i
+"""
 RUN = """
 import numpy as np
-from minigrad.kernels import jit, pool2d
+from minigrad.kernels import example, jit
 compiled = []
 jit.on_compile(compiled.append)
-x = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
-out = pool2d.max_pool2d_gather(x, np.array([[[[3]], [[0]]]]))
-assert out.ravel().tolist() == [3, 4]
+out = np.zeros(3, np.float32)
+example.fill(out)
+assert out.tolist() == [0, 2, 4]
 print(",".join(compiled))
 """
-COMPILED = "pool2d.gather"
+COMPILED = "example.fill"
 
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A copy of floor 0 that may be changed."""
+    """A copy of floor 0 that may be changed, with a kernel that compiles in no time."""
     root = tmp_path / "source"
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PACKAGE / "kernels", root / "minigrad" / "kernels", ignore=unwanted)
     for name in ("errors.py", "threads.py"):
         shutil.copy(PACKAGE / name, root / "minigrad" / name)
+    (root / "minigrad" / "kernels" / "example.py").write_text(EXAMPLE)
     return root
 
 
@@ -135,3 +145,74 @@ def test_observers_can_be_removed() -> None:
 
     assert nothing.name == "test_kernel_cache.nothing"
     assert seen == []
+
+
+STAMPS = [f"kernels-{digit * 20}" for digit in "0123456789"]
+
+
+def make_folder(path: Path, days: float) -> Path:
+    """A cache folder with a kernel, last used so many days ago."""
+    path.mkdir(parents=True)
+    (path / "conv.parallel.00.bin").write_bytes(b"code")
+    (path / "conv.parallel.00.bin.11.tmp").write_bytes(b"half a co")
+    then = time.time() - days * cache.DAY
+    os.utime(path, (then, then))
+    return path
+
+
+def test_folders_not_used_for_a_month_are_removed(tmp_path: Path) -> None:
+    own = make_folder(tmp_path / STAMPS[0], 100)
+    old, fresh, future = (
+        make_folder(tmp_path / stamp, days)
+        for stamp, days in zip(STAMPS[1:], (30.1, 29.9, -50), strict=False)
+    )
+    others = [
+        make_folder(tmp_path / name, 100)
+        for name in ("kernels-of-mine", STAMPS[0] + "0", "kernels-" + "g" * 20, "notes")
+    ]
+    foreign = make_folder(tmp_path / STAMPS[4], 100)
+    (foreign / "notes.txt").write_text("mine")
+    make_folder(foreign / "below", 100)
+    os.utime(foreign, (0, 0))
+    target = make_folder(tmp_path / "elsewhere" / STAMPS[5], 100)
+    (tmp_path / STAMPS[6]).symlink_to(target)
+    (tmp_path / STAMPS[7]).touch()
+    os.utime(tmp_path / STAMPS[7], (0, 0))
+    cache.remove_unused(tmp_path, own)
+    assert not old.exists()
+    for kept in (own, fresh, future, *others, target):
+        assert sorted(kept.glob("*.bin")), f"{kept} lost its kernels"
+    assert sorted(p.name for p in foreign.iterdir()) == ["below", "notes.txt"]
+    assert list((foreign / "below").iterdir())
+    assert (tmp_path / STAMPS[6]).is_symlink() and (tmp_path / STAMPS[7]).is_file()
+    cache.remove_unused(tmp_path / "nowhere", own)
+
+
+def test_using_a_folder_marks_it_and_removes_others_once_a_day(
+    package: Path, tmp_path: Path
+) -> None:
+    place = {"MINIGRAD_CACHE_DIR": str(tmp_path / "cache")}
+    old = make_folder(tmp_path / "cache" / STAMPS[0], 31)
+    assert finish(start(package, **place)) == COMPILED
+    assert not old.exists()  # a new stamp is when an old one becomes useless
+    (own,) = (tmp_path / "cache").iterdir()
+    old = make_folder(tmp_path / "cache" / STAMPS[0], 31)
+    assert finish(start(package, **place)) == ""
+    assert old.exists()  # looked at less than a day ago
+    os.utime(own, (0, 0))
+    assert finish(start(package, **place)) == ""
+    assert not old.exists()
+    assert time.time() - own.stat().st_mtime < 300
+
+
+def test_clearing_counts_the_kernels(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / STAMPS[0], 0)
+    assert [path.name for path in cache.kernel_files(folder)] == ["conv.parallel.00.bin"]
+    assert cache.clear(folder) == 1
+    assert not folder.exists()
+    assert cache.clear(folder) == 0
+    assert cache.kernel_files(folder) == cache.kernel_files(None) == []
+    link = tmp_path / "link"
+    link.symlink_to(make_folder(tmp_path / STAMPS[1], 0))
+    assert cache.clear(link) == 0
+    assert len(cache.kernel_files(tmp_path / STAMPS[1])) == 1

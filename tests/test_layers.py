@@ -240,6 +240,14 @@ class TestSequential:
         np.testing.assert_array_equal(twice.detach().numpy(), layer(layer(x)).detach().numpy())
         assert nn.Sequential()(x) is x
 
+    def test_a_name_without_a_module_stands_for_none(self) -> None:
+        net = nn.Sequential(nn.ReLU())
+        net.add_module("1", None)
+        net.append(nn.Tanh())
+        assert (len(net), [type(layer) for layer in net]) == (2, [nn.ReLU, nn.Tanh])
+        x = mg.tensor([-1.0, 2.0])
+        assert net(x).tolist() == net[1](net[0](x)).tolist()
+
     def test_names_from_a_dictionary(self) -> None:
         net = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 2, 3), act=nn.ReLU()))
         assert net.conv is net[0]

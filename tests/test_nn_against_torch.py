@@ -146,8 +146,27 @@ CASES: list[tuple[str, tuple, dict[str, Any]]] = [
     ("embedding", (classes(2, 4), normal(3, 5)), {}),
     ("embedding", (classes(2, 4), normal(3, 5)), {"padding_idx": 1}),
     ("embedding", (classes(2, 4), normal(3, 5)), {"padding_idx": -1}),
+    *[
+        ("embedding", (classes(2, 4), 2 * normal(3, 5)), {"max_norm": 1.0, **how})
+        for how in ({}, {"padding_idx": 0}, {"norm_type": 1.0}, {"norm_type": float("inf")})
+    ],
     ("bilinear", (normal(2, 5, 3), normal(2, 5, 4), normal(6, 3, 4), normal(6)), {}),
     ("bilinear", (normal(3), normal(4), normal(6, 3, 4)), {}),
+    *[
+        case
+        for how in (
+            {"kernel_size": 2},
+            {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)},
+            {"kernel_size": (1, 3), "stride": 3, "padding": 2},
+        )
+        for columns in [T.unfold(torch.zeros(2, 3, 5, 4), **how).shape]
+        for case in [
+            ("unfold", (normal(2, 3, 5, 4),), how),
+            ("unfold", (normal(3, 5, 4),), how),
+            ("fold", (normal(*columns),), {"output_size": (5, 4), **how}),
+            ("fold", (normal(*columns[1:]),), {"output_size": (5, 4), **how}),
+        ]
+    ],
     ("pixel_shuffle", (normal(2, 8, 3, 4), 2), {}),
     ("pixel_unshuffle", (normal(2, 2, 6, 9), 3), {}),
     *[
@@ -157,7 +176,7 @@ CASES: list[tuple[str, tuple, dict[str, Any]]] = [
             ("nearest", 1, (None,)),
             ("nearest", 2, (None,)),
             ("nearest", 3, (None,)),
-            ("nearest-exact", 2, (None,)),
+            *[("nearest-exact", n, (None,)) for n in (1, 2, 3)],
             ("linear", 1, (False, True)),
             ("bilinear", 2, (False, True)),
             ("trilinear", 3, (False, True)),
@@ -169,6 +188,7 @@ CASES: list[tuple[str, tuple, dict[str, Any]]] = [
             {"scale_factor": 2},
             {"scale_factor": (1.7, 0.6, 3.0)[:ndim]},
             {"scale_factor": 1.0},
+            {"scale_factor": (1.7, 0.6, 3.0)[:ndim], "recompute_scale_factor": True},
         ]
         for corners in [{} if c is None else {"align_corners": c} for c in corner]
     ],
@@ -240,6 +260,8 @@ LAYERS += [
     ("Upsample", (), {"scale_factor": 2}, (1, 2, 3, 3)),
     ("Upsample", (), {"size": (5, 4), "mode": "bilinear", "align_corners": True}, (1, 2, 3, 3)),
     ("Upsample", (), {"scale_factor": (1.5, 2), "mode": "bilinear"}, (1, 2, 4, 3)),
+    ("Unfold", ((2, 3),), {"stride": 2}, (2, 3, 4, 5)),
+    ("Fold", ((4, 5), (2, 3)), {"padding": 1}, (2, 12, 25)),
     ("PixelShuffle", (2,), {}, (1, 8, 3, 3)),
     ("PixelUnshuffle", (2,), {}, (1, 2, 4, 4)),
 ]

@@ -14,7 +14,14 @@ from numeric import STEP, along
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.errors import ArgumentError, DtypeError, IndexingError, MinigradError, ShapeError
+from minigrad.errors import (
+    ArgumentError,
+    DtypeError,
+    GradientError,
+    IndexingError,
+    MinigradError,
+    ShapeError,
+)
 from minigrad.nn import functional
 
 X = mg.zeros((2, 3))
@@ -211,6 +218,18 @@ SECOND: dict[str, tuple[Callable[..., mg.Tensor], tuple[tuple[int, ...], ...]]] 
 }
 
 
+def test_embedding_limits_the_rows_it_reads_in_the_weight() -> None:
+    weight = nn.Parameter(mg.tensor([[3.0, 4.0], [0.3, 0.4], [6.0, 8.0]]))
+    y = functional.embedding([0, 1, 0], weight, max_norm=1.0)
+    np.testing.assert_allclose(weight.detach().numpy(), [[0.6, 0.8], [0.3, 0.4], [6, 8]], rtol=1e-6)
+    assert y.tolist() == [weight[i].tolist() for i in (0, 1, 0)]
+    y.sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [[2, 2], [1, 1], [0, 0]]
+    with pytest.raises(GradientError, match="assign"):
+        functional.embedding([0], weight * 9, max_norm=1.0)
+
+
 @pytest.mark.parametrize("name", SECOND)
 def test_second_derivative_is_that_of_central_differences(name: str) -> None:
     function, shapes = SECOND[name]
@@ -267,6 +286,9 @@ ROWS: list[tuple[Callable[[], Any], type[MinigradError], str]] = [
     (lambda: functional.embedding([4], TABLE), IndexingError, "got 4"),
     (lambda: functional.embedding([-1], TABLE), IndexingError, "got -1"),
     (lambda: functional.embedding([1], TABLE, 4), ArgumentError, "padding_idx"),
+    (lambda: functional.embedding([1], TABLE, sparse=True), ArgumentError, "sparse"),
+    (lambda: functional.embedding([1], TABLE, scale_grad_by_freq=True), ArgumentError, "by_freq"),
+    (lambda: functional.embedding([1], TABLE, max_norm=-1), ArgumentError, "max_norm"),
     (lambda: functional.one_hot([3], 3), IndexingError, "got 3"),
     (lambda: functional.one_hot([3], 0), ArgumentError, "num_classes"),
     (lambda: functional.one_hot(X), DtypeError, "integers"),
@@ -283,6 +305,12 @@ ROWS: list[tuple[Callable[[], Any], type[MinigradError], str]] = [
     (lambda: functional.interpolate(IMAGE, 2, mode="cubic"), ArgumentError, "mode"),
     (lambda: functional.interpolate(IMAGE, 2, mode="linear"), ShapeError, "mode 'linear'"),
     (lambda: functional.interpolate(IMAGE, 2, align_corners=True), ArgumentError, "align"),
+    (lambda: functional.interpolate(IMAGE, 2, antialias=True), ArgumentError, "antialias"),
+    (
+        lambda: functional.interpolate(IMAGE, 2, recompute_scale_factor=True),
+        ArgumentError,
+        "recompute_scale_factor",
+    ),
     (lambda: functional.interpolate(X, 2), ShapeError, "interpolate"),
     (lambda: functional.pixel_shuffle(IMAGE, 2), ShapeError, "pixel_shuffle"),
     (lambda: functional.pixel_unshuffle(IMAGE, 3), ShapeError, "pixel_unshuffle"),

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.errors import IndexingError
 from minigrad.nn.functional import pad as torch_pad
 
 X = mg.arange(6).reshape(2, 3)
@@ -84,6 +83,27 @@ def test_different_values() -> None:
     assert isinstance(mg.unique(x), mg.Tensor)
 
 
+def test_different_values_as_the_standard_has_them() -> None:
+    """Each NaN is a value of its own."""
+    x = np.array([[2.0, 1.0], [2.0, NAN], [NAN, 1.0]])
+    for name in ("unique_all", "unique_counts", "unique_inverse"):
+        found, expected = getattr(mg, name)(mg.tensor(x)), getattr(np, name)(x)
+        assert found._fields == expected._fields
+        for got, wanted in zip(found, expected, strict=True):
+            assert got.dtype == wanted.dtype
+            np.testing.assert_array_equal(got.numpy(), wanted)
+    assert mg.unique_all(mg.tensor(3)).inverse_indices.shape == ()
+    assert np.unique_counts(mg.tensor([1, 1])).counts.tolist() == [2]
+
+
+def test_differences_undo_running_sums() -> None:
+    x = mg.tensor([1.0, 4.0, 9.0], requires_grad=True)
+    y = mg.diff(mg.cumulative_sum(x), prepend=0.0)
+    assert y.tolist() == x.tolist()
+    assert mg.grad((y * y).sum(), x)[0].tolist() == [2, 8, 18]
+    assert np.diff(mg.tensor([1, 4, 9]), 2).tolist() == [2]
+
+
 # -- x.at -------------------------------------------------------------------------------------
 
 
@@ -111,7 +131,33 @@ def test_gradients_through_at() -> None:
         assert [g.tolist() for g in found] == [by_x, by_v]
 
 
-def test_a_factor_has_one_place() -> None:
-    x = mg.ones((2, 2))
-    with pytest.raises(IndexingError, match="twice"):
-        x.at[[0, 0]].multiply(3)
+def test_a_place_that_occurs_twice_has_every_factor() -> None:
+    """Also with zeros among them: the gradient of a factor is the product of the others."""
+    x = mg.tensor([2.0, 3.0], "float64", requires_grad=True)
+    v = mg.tensor([0.0, 5.0, 7.0], "float64", requires_grad=True)
+    y = x.at[[0, 0, 0]].multiply(v)
+    assert y.tolist() == [0, 3]
+    by_x, by_v = mg.grad(y.sum(), [x, v], create_graph=True)
+    assert (by_x.tolist(), by_v.tolist()) == ([0, 1], [70, 0, 0])
+    (second,) = mg.grad(by_v[0], v)
+    assert second.tolist() == [0, 14, 10]
+    assert x.at[[0, 0]].divide(4).tolist() == [0.125, 3]
+
+
+def test_extremes_at_places_share_the_gradient_at_ties() -> None:
+    x = mg.tensor([3.0, 1.0, 4.0], requires_grad=True)
+    v = mg.tensor([3.0, 3.0, 5.0, 0.0], requires_grad=True)
+    weight = mg.tensor([6.0, 10.0, 100.0])
+    for y, values, by_x, by_v in [
+        (x.at[[0, 0, 1, 2]].max(v), [3, 5, 4], [2, 0, 100], [2, 2, 10, 0]),
+        (x.at[[0, 0, 1, 2]].min(v), [3, 1, 0], [2, 10, 0], [2, 2, 0, 100]),
+        (x.at[[2, 2, 2, 2]].max(v), [3, 1, 5], [6, 10, 0], [0, 0, 100, 0]),
+        (x.at[[2, 2, 2, 2]].min(v), [3, 1, 0], [6, 10, 0], [0, 0, 0, 100]),
+    ]:
+        assert y.tolist() == values
+        found = mg.grad((y * weight).sum(), [x, v])
+        assert [g.tolist() for g in found] == [by_x, by_v]
+    nan = x.at[:1].max(float("nan")).tolist()
+    assert nan[0] != nan[0]
+    assert nan[1:] == [1, 4]
+    assert mg.tensor(2.0).at[()].max(3.0).item() == 3

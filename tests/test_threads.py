@@ -169,27 +169,31 @@ def test_run_all_spreads_over_threads() -> None:
 IN_THREADS_AND_A_FORK = """
 import os, signal, threading
 import numpy as np, numba
-from minigrad import threads
-from minigrad.kernels import conv2d, matmul, pool2d
+import minigrad as mg
+from minigrad.nn import functional as F
 
-threads.set_num_threads(2)
+mg.set_num_threads(2)
 rng = np.random.default_rng(0)
-x, weight = rng.normal(size=(4, 5, 12, 12)), rng.normal(size=(7, 5, 3, 3))
-a, b = rng.normal(size=(400, 301)), rng.normal(size=(301, 403))
-none = (0, 0), (0, 0)
+x, weight, a, b = [
+    rng.normal(size=shape) for shape in ((4, 5, 24, 24), (7, 5, 3, 3), (400, 301), (301, 403))
+]
 
 def results():
-    out = conv2d.conv2d(x, weight, None, (10, 10), (1, 1), none, (1, 1), 1)
-    mean = pool2d.avg_pool2d(out, (5, 5), (2, 2), (2, 2), none, True)
-    return out.tobytes() + mean.tobytes() + matmul.matmul(a, b).tobytes()
+    images, filters = mg.tensor(x, requires_grad=True), mg.tensor(weight, requires_grad=True)
+    y = F.relu(F.conv2d(images, filters, padding=1))
+    loss = (F.max_pool2d(y, 2) * F.avg_pool2d(y, 2)).sum()
+    loss.backward()
+    parts = loss, images.grad, filters.grad, mg.tensor(a) @ mg.tensor(b)
+    return b"".join(part.detach().numpy().tobytes() for part in parts)
 
-expected, wrong = results(), []
+expected, wrong, done = results(), [], []
 assert numba.threading_layer() == LAYER
 
 def work():
-    for _ in range(20):
+    for _ in range(5):
         if results() != expected:
             wrong.append(True)
+    done.append(True)
 
 def fork(depth):
     child = os.fork()
@@ -202,34 +206,74 @@ def fork(depth):
             os._exit(status)
     return os.waitpid(child, 0)[1] == 0
 
-pair = [threading.Thread(target=work) for _ in range(2)]
-for thread in pair:
-    thread.start()
-forked = fork(1) and fork(0)  # while the two are in their kernels, and a fork's fork
-for thread in pair:
-    thread.join()
+workers = [threading.Thread(target=work) for _ in range(8)]
+for worker in workers:
+    worker.start()
+forked = fork(1) and fork(0)  # while the eight are in their kernels, and a fork's fork
+for worker in workers:
+    worker.join()
+assert len(done) == 8
 print(forked and fork(0) and results() == expected and not wrong)
 """
 
 
-@pytest.mark.parametrize("layer", ["omp", "workqueue"])
-def test_two_threads_and_a_forked_child(layer: str) -> None:
-    if layer == "omp":
-        pytest.importorskip("numba.np.ufunc.omppool")
+@pytest.mark.parametrize("layer", ["omp", "workqueue", "tbb"])
+def test_eight_threads_and_a_forked_child(layer: str) -> None:
+    if layer != "workqueue":  # which every Numba has
+        pytest.importorskip(f"numba.np.ufunc.{layer}pool", exc_type=ImportError)
     code = IN_THREADS_AND_A_FORK.replace("LAYER", repr(layer))
     assert output(code, NUMBA_THREADING_LAYER=layer) == "True"
 
 
+SAME_BITS = """
+import hashlib
+import minigrad as mg
+from minigrad import nn
+
+mg.manual_seed(0)
+net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2))
+x = mg.randn((8, 3, 64, 64), requires_grad=True)
+(net(x) ** 2).mean().backward()
+grads = [x.grad, *[parameter.grad for parameter in net.parameters()]]
+print(hashlib.sha256(b"".join(grad.numpy().tobytes() for grad in grads)).hexdigest())
+"""
+
+
+def test_a_training_step_has_the_same_bits_on_any_number_of_threads() -> None:
+    digests = {output(SAME_BITS, MINIGRAD_NUM_THREADS=str(n)) for n in (1, 2, 3)}
+    assert len(digests) == 1
+
+
+QUOTA = """
+import sys
+from pathlib import Path
+from minigrad import threads
+read = threads.cpu_quota
+threads.cpu_quota = lambda: read(Path(sys.argv[1]))
+from minigrad.kernels import jit
+import numba
+jit.threading_layer()
+print(threads.get_num_threads(), numba.get_num_threads(), numba.config.NUMBA_NUM_THREADS >= 4)
+"""
+
+
+def test_a_container_s_limit_reaches_numba(tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text("90000 100000\n")
+    code = f"import sys; sys.argv = ['', {str(tmp_path)!r}]\n" + QUOTA
+    assert output(code) == "1 1 True"
+
+
 WITHOUT_COMPILER = """
 import numpy as np
-from minigrad.kernels import conv2d, pool2d, reference
+from minigrad.kernels import convolution, pooling, pooling_windows, reference
 rng = np.random.default_rng(0)
 x, w = rng.integers(-3, 4, (2, 3, 5, 5)) * 1.0, rng.integers(-3, 4, (4, 3, 2, 2)) * 1.0
 window = (2, 1), ((1, 0), (0, 1)), (1, 1), 1
-out = conv2d.conv2d(x, w, None, (3, 5), *window)
-assert (out == reference.conv2d_reference(x, w, None, (3, 5), *window)).all()
-values, indices = pool2d.max_pool2d(x, (2, 2), (2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1))
-assert (pool2d.max_pool2d_gather(x, indices) == values).all()
+out = convolution.convolve(x, w, None, (3, 5), *window)
+assert (out == reference.convolve_reference(x, w, None, (3, 5), *window)).all()
+halves = pooling_windows.adaptive(5, 2), pooling_windows.adaptive(5, 2)
+values, taps = pooling.max_pool(x, halves)
+assert (pooling.max_pool_gather(x, taps, halves) == values).all()
 print("done")
 """
 

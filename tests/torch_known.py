@@ -11,13 +11,28 @@ from typing import Any
 import numpy as np
 
 COMPARED_ELSEWHERE = {
-    "avg_pool2d": "test_against_torch",
-    "conv2d": "test_against_torch",
     "cross_entropy": "test_against_torch, test_nn_against_torch",
-    "max_pool2d": "test_against_torch",
     "nll_loss": "test_nn_against_torch",
+    **{
+        f"{name}{axes}d": "test_convolution_against_torch"
+        for name in ("conv", "conv_transpose")
+        for axes in (1, 2, 3)
+    },
+    **{
+        f"{name}{axes}d": "test_pooling_against_torch"
+        for axes in (1, 2, 3)
+        for name in ("avg_pool", "max_pool", "lp_pool", "max_unpool")
+    },
+    **{
+        f"adaptive_{kind}_pool{axes}d": "test_pooling_against_torch"
+        for axes in (1, 2, 3)
+        for kind in ("avg", "max")
+    },
 }
-WITHOUT_COUNTERPART = {"dropout": "its masks are random, from another generator"}
+WITHOUT_COUNTERPART = {
+    "dropout": "its masks are random, from another generator",
+    "unique_all": "no function of PyTorch gives the first index of each value",
+}
 
 
 def _huge(*columns: Any) -> Any:

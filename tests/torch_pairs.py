@@ -129,6 +129,7 @@ BINARY: list[tuple[str, Any, float, float]] = [
     ("divide", torch.divide, 0.2, 3),
     ("remainder", torch.remainder, 0.4, 5),
     ("power", torch.pow, 0.1, 3),
+    ("pow", torch.pow, 0.1, 3),
 ]
 for _name, _function, _low, _high in BINARY:
     row(_name, _function, binary(_low, _high))

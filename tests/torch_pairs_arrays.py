@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -334,5 +335,29 @@ row(
     lambda rng: ([ties(rng, *shape(rng))], {}),
     lambda x: ops.unique(x, return_inverse=True, return_counts=True),
     gradient=False,
+)
+for _name, _options in {
+    "unique_counts": {"return_counts": True},
+    "unique_inverse": {"return_inverse": True},
+}.items():
+    row(
+        _name,
+        partial(torch.unique, **_options),
+        lambda rng: ([ties(rng, *shape(rng))], {}),
+        gradient=False,
+    )
+row(
+    "isin",
+    torch.isin,
+    lambda rng: ([ties(rng, *shape(rng)), ties(rng, 3)], {"invert": coin(rng)}),
+    gradient=False,
+)
+row(
+    "diff",
+    lambda x, n, axis: torch.diff(x, n, axis),
+    lambda rng: (
+        [normal(rng, 4, 3, 4)],
+        {"n": int(rng.integers(0, 6)), "axis": some_axis(rng, 3)},
+    ),
 )
 row("unique_values", torch.unique, lambda rng: ([ties(rng, *shape(rng))], {}), gradient=False)

@@ -77,9 +77,17 @@ row(
     "svd",
     signless(lambda x: L.svd(x, full_matrices=False)),
     any_matrix,
-    signless(linalg.svd),
+    signless(lambda x: linalg.svd(x, full_matrices=False)),
+)
+row("svd", lambda x: L.svd(x).S, any_matrix, lambda x: linalg.svd(x).S)
+row(
+    "qr",
+    signless(lambda x: L.qr(x, mode="complete")),
+    square,
+    signless(lambda x: linalg.qr(x, mode="complete")),
 )
 row("svdvals", L.svdvals, any_matrix)
+row("matrix_rank", L.matrix_rank, any_matrix, gradient=False)
 
 
 def _solve(rng: Rng) -> Drawn:

@@ -32,6 +32,8 @@ NUMPY = {
     "erf": "",
     "expand": "broadcast_to",
     "getitem": "x[index]",
+    "max_at": "maximum.at",
+    "min_at": "minimum.at",
     "setitem": "x[index] = v",
 }
 """NumPy's name of an op, where it is not ours ("" where there is none)."""
@@ -48,6 +50,8 @@ PYTORCH = {
     "diagonal_embed": "diag_embed",
     "getitem": "x[index]",
     "index_add": "Tensor.index_put_",
+    "max_at": "scatter_reduce",
+    "min_at": "scatter_reduce",
     "logistic_loss": "nn.functional.binary_cross_entropy_with_logits",
     "permute_dims": "permute",
     "power": "pow",
@@ -120,14 +124,22 @@ def _row(name: str, op: type[Op]) -> str:
 
 WITHOUT_PYTORCH = frozenset(
     {
-        "avg_pool2d_backward",
+        "avg_pool_backward",
+        "batch_normalize_backward",
+        "channel_affine",
+        "channel_sums",
         "cofactor",
-        "conv2d_input_grad",
-        "conv2d_weight_grad",
+        "cofactor_derivative",
+        *(f"conv{axes}d_{which}_grad" for axes in (1, 2, 3) for which in ("input", "weight")),
         "inverse_gaps",
         "linear_recurrence",
-        "max_pool2d_backward",
-        "max_pool2d_gather",
+        "local_response_norm_backward",
+        "max_pool_backward",
+        "max_pool_gather",
+        "max_pool_indices",
+        "regular_inverse",
+        "relu_backward",
+        "triangular_inverse",
     }
 )
 """Ops that PyTorch has no public name for."""

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from ast import literal_eval
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minigrad.checking.differences import Prober, flat
-from minigrad.checking.hints import Evidence, directional_hint, hint
-from minigrad.checking.judge import Directions, Judged, Tolerance, judge
-from minigrad.checking.problem import Gradient, Problem
+from minigrad.checking.differences import BASE_STEP, Prober
+from minigrad.checking.directions import Directions, Units, drawn, power_of_two, weights
+from minigrad.checking.hints import Evidence, directional_hint, hint, shape_hint
+from minigrad.checking.joined import Joined
+from minigrad.checking.judge import Judged, Tolerance, judge
+from minigrad.checking.problem import Gradient, Problem, distance, flat
 from minigrad.checking.report import GradcheckReport, Result, Verdict
-from minigrad.errors import (
-    ArgumentError,
-    GradcheckError,
-    GradientError,
-    MinigradError,
-    ShapeError,
-)
+from minigrad.errors import ArgumentError, GradcheckError, GradientError, ShapeError
 from minigrad.nn.module import Module
-from minigrad.spec import Shape, as_integer, broadcast_shapes
+from minigrad.spec import as_integer
 from minigrad.tensor import Array
 
-DIRECTIONS = 4
-"""Random directions an input in fast mode."""
 KEPT_COLUMNS = 4_000_000
 """Elements of a numeric Jacobian that are kept for the hints."""
 
@@ -36,9 +28,11 @@ KEPT_COLUMNS = 4_000_000
 class Options:
     """How a check goes about it; see `gradcheck`."""
 
-    fast: bool
+    directions: int
+    """Random ones for each input; 0 for all elements one by one."""
     jacobian: bool
     tolerance: Tolerance
+    eps: float | None
     seed: int
 
 
@@ -47,10 +41,14 @@ def gradcheck(
     *inputs: Any,
     order: int = 1,
     fast: bool = False,
+    directions: int = 4,
+    batched: bool | int = False,
     jacobian: bool = False,
     rtol: float = 1e-5,
     atol: float = 1e-8,
+    eps: float | None = None,
     seed: int = 0,
+    strict: bool = False,
     raise_on_failure: bool = True,
 ) -> GradcheckReport:
     """Hold the gradient of a function or module against central differences, in float64.
@@ -58,31 +56,41 @@ def gradcheck(
     Checked are all floating-point tensors and arrays among `inputs` (also in lists), and every
     parameter of a module. Both are copied, so the originals stay as they are; all other arguments
     are handed on. Outputs are weighted with cotangents drawn from `seed`; with `jacobian` every
-    output element is differentiated for itself. `fast` takes derivatives along a few random
-    directions instead of by every element. With `order=2` the gradient of the gradient is checked
-    too, by the inputs and by the cotangents. An element is right within atol + rtol |numeric|, or
-    within the error of the numeric value where that is small.
+    output element is differentiated for itself. With `order=2` the gradient of the gradient is
+    checked too, by the inputs and by the cotangents. An element is right within
+    atol + rtol |numeric|, or within the error of the numeric value where that is small. `eps` is
+    the step to begin with, for values up to 1 (larger ones get a larger one); it is rounded down
+    to a power of two and chosen by the precision where it is not given.
 
-    A kink (relu at 0) is told as a kink and is no failure. Raises GradcheckError, whose text is
-    the report, unless all is right or `raise_on_failure` is false; ArgumentError if there is
-    nothing to check.
+    `fast` takes derivatives along so many random `directions` instead of by every element.
+    `batched` says that the function treats the samples along axis 0 of all inputs (with a number:
+    of the first n) independently of one another, as layers do; many perturbed copies of them are
+    then evaluated in one call. That it is so is verified.
+
+    A kink (relu at 0) is told as a kink and is no failure; elements that the numeric differences
+    do not settle are warned of, and are a failure if `strict`, or if no element is right. Raises
+    GradcheckError, whose text is the report, unless the report is ok or `raise_on_failure` is
+    false; ArgumentError if there is nothing to check, or if samples are not independent.
     """
-    seed = as_integer("gradcheck", "seed", seed)
     if order not in (1, 2) or isinstance(order, bool):
         raise ArgumentError(f"gradcheck: order is 1 or 2, got {order!r}")
-    if seed < 0:
-        raise ArgumentError(f"gradcheck: seed is not negative, got {seed}")
-    options = Options(fast, jacobian, _tolerance(rtol, atol), seed)
-    problem = Problem(function, inputs)
+    options = Options(
+        _at_least(1, "directions", directions) * bool(fast),
+        jacobian,
+        Tolerance(_number("rtol", rtol), _number("atol", atol)),
+        eps if eps is None else _step(eps),
+        _at_least(0, "seed", seed),
+    )
+    problem = Problem(function, inputs, _batched(batched, len(inputs)))
     results = list(_check(problem, options, 1))
     # A gradient that cannot be computed at all has no second derivative to check.
     computed = all(r.index is not None or r.ok for r in results)
     if order == 2 and computed:
         values = problem.values(problem.point)
-        rng = np.random.default_rng([seed, 2])
-        gradient = Gradient(problem, [_weights(rng, y.shape) for y in values])
+        rng = np.random.default_rng([options.seed, 2])
+        gradient = Gradient(problem, [weights(rng, y.shape) for y in values])
         results += _check(gradient, options, 2)
-    report = GradcheckReport(_name_of(function), tuple(results))
+    report = GradcheckReport(_name_of(function), tuple(results), bool(strict))
     if raise_on_failure and not report.ok:
         error = GradcheckError(str(report))
         error.report = report
@@ -90,11 +98,36 @@ def gradcheck(
     return report
 
 
-def _tolerance(rtol: Any, atol: Any) -> Tolerance:
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if not isinstance(value, (int, float)) or not 0 <= value < np.inf:
-            raise ArgumentError(f"gradcheck: {name} is a number of at least 0, got {value!r}")
-    return Tolerance(float(rtol), float(atol))
+def _at_least(least: int, name: str, value: Any) -> int:
+    number = as_integer("gradcheck", name, value)
+    if number < least:
+        raise ArgumentError(f"gradcheck: {name} is at least {least}, got {value}")
+    return number
+
+
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, (int, float)) or not 0 <= value < np.inf:
+        raise ArgumentError(f"gradcheck: {name} is a number of at least 0, got {value!r}")
+    return float(value)
+
+
+def _step(eps: Any) -> float:
+    number = _number("eps", eps)
+    if not 1e-12 <= number <= 1:
+        raise ArgumentError(f"gradcheck: eps is a step from 1e-12 to 1, got {eps!r}")
+    return power_of_two(number)
+
+
+def _batched(value: bool | int, inputs: int) -> int:
+    """How many of the first inputs hold samples along axis 0."""
+    if isinstance(value, (bool, np.bool_)):
+        return inputs if value else 0
+    number = _at_least(0, "batched", value)
+    if number > inputs:
+        raise ArgumentError(
+            f"gradcheck: batched={number} says that {number} inputs hold samples, got {inputs}"
+        )
+    return number
 
 
 def _name_of(function: Any) -> str:
@@ -105,11 +138,6 @@ def _name_of(function: Any) -> str:
     if isinstance(owner, type):  # Cube.apply of a minigrad.Function
         inner = owner
     return str(getattr(inner, "__name__", type(inner).__name__))
-
-
-def _weights(rng: np.random.Generator, shape: Shape) -> Array:
-    """Random numbers between 0.5 and 1.5 from zero: none lets an element go unseen."""
-    return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
 
 
 def _check(problem: Problem, options: Options, order: int) -> Iterator[Result]:
@@ -129,10 +157,7 @@ def _distance(first: Sequence[Array], second: Sequence[Array]) -> float:
     """How far two evaluations lie apart; infinite where their shapes differ."""
     if [y.shape for y in first] != [y.shape for y in second]:
         return np.inf
-    a, b = flat(first), flat(second)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    with np.errstate(all="ignore"):
-        return float(np.nan_to_num(np.abs(a - b)[~same], nan=np.inf).max(initial=0.0))
+    return distance(flat(first), flat(second))
 
 
 class _Checker:
@@ -145,19 +170,19 @@ class _Checker:
         self.outputs = [y.shape for y in values]
         self.rng = np.random.default_rng([options.seed, order])
         size = sum(y.size for y in values)
-        self.cotangents = np.eye(size) if options.jacobian else _weights(self.rng, (1, size))
+        self.cotangents = np.eye(size) if options.jacobian else weights(self.rng, (1, size))
+        self.joined = Joined(problem, values) if problem.joined else None
 
     def results(self) -> Iterator[Result]:
         names, point = self.problem.names, self.problem.point
         try:
             analytic = self.problem.gradients([self._parts(row) for row in self.cotangents])
         except GradientError as error:
-            text = _shape_hint(str(error)) or str(error)
+            text = shape_hint(str(error)) or str(error)
             for name, x in zip(names, point, strict=True):
                 yield Result(name, self.order, Verdict.WRONG, x.shape, hint=text)
             return
-        single = self.problem.computes_in_single()
-        prober = Prober(self._values, point, self.cotangents, single)
+        prober = self._prober()
         judged, connected = [], []
         for i in range(len(point)):
             by_cotangent = [row[i] for row in analytic]
@@ -166,6 +191,15 @@ class _Checker:
             judged.append(self._judge(prober, i, np.array(filled, np.float64)))
         for i in range(len(point)):
             yield self._result(i, judged, connected[i])
+
+    def _prober(self) -> Prober:
+        single = self.problem.computes_in_single()
+        step = self.options.eps or BASE_STEP[single]
+        eps = float(np.finfo(np.float32 if single else np.float64).eps)
+        if self.joined:
+            self.joined.prove([self.options.seed, self.order, 1], step, eps)
+        point = self.problem.point
+        return Prober(self._values, point, self.cotangents, step, eps, self.joined)
 
     def _values(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs near the point, held to the shapes that they have at it."""
@@ -182,54 +216,52 @@ class _Checker:
 
     def _judge(self, prober: Prober, which: int, analytic: Array) -> Judged:
         x = self.problem.point[which]
-        drawn = list(self._directions(x)) if self.options.fast else []
-        listed: Directions = drawn if self.options.fast else _Units(x)
+        directions: Directions = Units(x)
         flattened = analytic.reshape(len(analytic), x.size)
-        if self.options.fast:
-            basis = np.array([d.ravel() for d, _ in drawn]).reshape(len(drawn), x.size)
+        if self.options.directions:
+            directions = drawn(self.rng, x, self.options.directions)
+            basis = np.array([d.ravel() for d, _ in directions]).reshape(len(directions), x.size)
             flattened = flattened @ basis.T
-        keep = not self.options.fast and x.size * self.cotangents.shape[1] <= KEPT_COLUMNS
-        return judge(prober, which, listed, flattened.T, self.options.tolerance, keep)
-
-    def _directions(self, x: Array) -> Iterator[tuple[Array, float]]:
-        scale = _power_of_two(float(np.median(np.abs(x)))) if x.size else 1.0
-        for _ in range(DIRECTIONS if x.size else 0):
-            direction = _weights(self.rng, x.shape)
-            yield direction, scale
+        keep = x.size * self.cotangents.shape[1] <= KEPT_COLUMNS and not self.options.directions
+        return judge(prober, which, directions, flattened.T, self.options.tolerance, keep)
 
     def _result(self, which: int, judged: Sequence[Judged], connected: bool) -> Result:
         found, x = judged[which], self.problem.point[which]
         name = self.problem.names[which]
         if not found.verdicts:
             return Result(name, self.order, Verdict.RIGHT, x.shape, hint="no elements")
-        wrong, kinks = found.mask(Verdict.WRONG), found.mask(Verdict.KINK)
-        ranked = (Verdict.WRONG, Verdict.IMPRECISE, Verdict.KINK, Verdict.RIGHT)
-        verdict = next(v for v in ranked if v in found.verdicts)
-        error = np.abs(found.analytic - found.numeric).max(axis=1, initial=0.0)
-        error = np.where(found.mask(verdict), np.nan_to_num(error, nan=np.inf), -1.0)
-        worst = int(error.argmax())
-        column = int(np.nan_to_num(np.abs(found.analytic - found.numeric)[worst]).argmax())
-        told = ""
-        if verdict is Verdict.WRONG:
-            told = self._hint(which, judged)
-            verdict = verdict if connected else Verdict.MISSING
-        elif verdict is not Verdict.RIGHT:
-            told = _explanation(verdict, int(found.mask(verdict).sum()), len(kinks))
-        where = (worst,) if self.options.fast else np.unravel_index(worst, x.shape)
+        verdict = next(v for v in WORST_FIRST if v in found.verdicts)
+        row, column = _worst(found, verdict)
+        where = (row,) if self.options.directions else np.unravel_index(row, x.shape)
+        told = self._hint(which, judged) if verdict is Verdict.WRONG else self._explained(found)
+        if verdict is Verdict.WRONG and not connected:
+            verdict, told = Verdict.MISSING, UNCONNECTED
+        elif verdict is Verdict.IMPRECISE and Verdict.RIGHT not in found.verdicts:
+            verdict = Verdict.UNDECIDED
+        shape = found.analytic.T.shape
         return Result(
             name,
             self.order,
             verdict,
             x.shape,
             tuple(int(i) for i in where),
-            float(found.analytic[worst, column]),
-            float(found.numeric[worst, column]),
-            float(abs(found.analytic[worst, column] - found.numeric[worst, column])),
-            float(found.estimate[worst, column]),
-            told if connected or verdict is not Verdict.MISSING else _UNCONNECTED,
-            *(np.array(a) for a in (found.analytic.T, found.numeric.T)),
-            *(np.broadcast_to(a, found.analytic.T.shape) for a in (wrong, kinks)),
+            float(found.analytic[row, column]),
+            float(found.numeric[row, column]),
+            float(abs(found.analytic[row, column] - found.numeric[row, column])),
+            float(found.estimate[row, column]),
+            told,
+            np.array(found.analytic.T),
+            np.array(found.numeric.T),
+            np.broadcast_to(found.mask(Verdict.WRONG), shape),
+            np.broadcast_to(found.mask(Verdict.KINK), shape),
         )
+
+    def _explained(self, found: Judged) -> str:
+        """What there is to say of an input that has no wrong element."""
+        verdict = next(v for v in WORST_FIRST if v in found.verdicts)
+        count, total = found.verdicts.count(verdict), len(found.verdicts)
+        what = "directions" if self.options.directions else "elements"
+        return EXPLANATIONS[verdict].format(f"{count} of {total} {what}")
 
     def _slack(self, found: Judged) -> Array:
         """How far analytic and numeric values may differ and still be called equal."""
@@ -237,10 +269,11 @@ class _Checker:
         within = self.options.tolerance.of(found.numeric) + 10 * found.estimate
         return np.asarray(within + 1e-7 * largest)
 
+    @np.errstate(all="ignore")
     def _hint(self, which: int, judged: Sequence[Judged]) -> str:
         found, names = judged[which], self.problem.names
         slack = self._slack(found)
-        if self.options.fast:
+        if self.options.directions:
             return directional_hint(found.analytic, found.numeric, slack)
         shapes = [(len(self.cotangents), *x.shape) for x in self.problem.point]
         shape = shapes[which]
@@ -259,51 +292,25 @@ class _Checker:
                 if i != which
             ],
         )
-        with np.errstate(all="ignore"):
-            return hint(evidence)
+        return hint(evidence)
 
 
-class _Units:
-    """The directions of the elements one by one, with a step that suits each value."""
-
-    def __init__(self, x: Array) -> None:
-        self._x = x
-
-    def __len__(self) -> int:
-        return self._x.size
-
-    def __getitem__(self, index: int) -> tuple[Array, float]:
-        unit = np.zeros(self._x.shape)
-        unit.flat[index] = 1
-        return unit, _power_of_two(float(self._x.flat[index]))
+WORST_FIRST = (Verdict.WRONG, Verdict.IMPRECISE, Verdict.KINK, Verdict.RIGHT)
+"""An input is told by the first of these that one of its elements has."""
+UNCONNECTED = "the output does not depend on it as far as the record knows (detached?)"
+EXPLANATIONS = {
+    Verdict.RIGHT: "",
+    Verdict.KINK: "no derivative at {}: one-sided differences disagree",
+    Verdict.IMPRECISE: (
+        "numeric differences do not settle {}: bring inputs and outputs to about 1, compute in "
+        "float64, move away from poles, or try another eps"
+    ),
+}
 
 
-def _power_of_two(value: float) -> float:
-    """The power of two below |value|, at least 1: adding it loses no digits of the step."""
-    return float(2.0 ** np.floor(np.log2(max(1.0, abs(value)))))
-
-
-_UNCONNECTED = "the output does not depend on it as far as the record knows (detached?)"
-
-
-def _explanation(verdict: Verdict, count: int, size: int) -> str:
-    if verdict is Verdict.KINK:
-        return f"no derivative at {count} of {size} elements: one-sided differences disagree"
-    return f"numeric differences do not settle {count} of {size} elements"
-
-
-def _shape_hint(text: str) -> str:
-    """Of the engine's complaint about a gradient's shape: whether a sum is missing."""
-    found = re.search(r"is Spec\((\([^)]*\)), .* input is Spec\((\([^)]*\)), ", text)
-    if not found:
-        return ""
-    got, wanted = (literal_eval(part) for part in found.groups())
-    try:
-        fits = got != wanted and broadcast_shapes("gradcheck", got, wanted) == got
-    except MinigradError:
-        return ""
-    if not fits:
-        return "transposed: " * (sorted(got) == sorted(wanted)) + text
-    return (
-        f"missing sum over a broadcast axis: a gradient of shape {got} for shape {wanted} ({text})"
-    )
+def _worst(found: Judged, verdict: Verdict) -> tuple[int, int]:
+    """Direction and cotangent of the largest error among the elements with this verdict."""
+    error = np.nan_to_num(np.abs(found.analytic - found.numeric), nan=np.inf)
+    largest = np.where(found.mask(verdict), error.max(axis=1, initial=0.0), -1.0)
+    row = int(largest.argmax())
+    return row, int(error[row].argmax())

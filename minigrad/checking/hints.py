@@ -6,6 +6,8 @@ it predicts equals the one at hand in all elements. What explains nothing is not
 
 from __future__ import annotations
 
+import re
+from ast import literal_eval
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +15,8 @@ from itertools import combinations
 
 import numpy as np
 
-from minigrad.spec import Shape
+from minigrad.errors import MinigradError
+from minigrad.spec import Shape, broadcast_shapes
 from minigrad.tensor import Array
 
 PLAIN = 64
@@ -69,7 +72,30 @@ def directional_hint(analytic: Array, numeric: Array, slack: Array) -> str:
     flat = Evidence(
         analytic.T, numeric.T, slack.T, np.ones(len(analytic), bool), None, np.zeros(0), (), ()
     )
-    return next((text for rule in (_zero, _factor) for text in rule(flat)), "")
+    return next((text for rule in (_not_finite, _zero, _factor) for text in rule(flat)), "")
+
+
+def shape_hint(text: str) -> str:
+    """Of the engine's complaint about a gradient's shape: whether a sum is missing."""
+    found = re.search(r"is Spec\((\([^)]*\)), .* input is Spec\((\([^)]*\)), ", text)
+    if not found:
+        return ""
+    got, wanted = (literal_eval(part) for part in found.groups())
+    try:
+        fits = got != wanted and broadcast_shapes("gradcheck", got, wanted) == got
+    except MinigradError:
+        fits = False
+    if not fits:
+        return "transposed: " * (sorted(got) == sorted(wanted)) + text
+    return (
+        f"missing sum over a broadcast axis: a gradient of shape {got} for shape {wanted} ({text})"
+    )
+
+
+def _not_finite(evidence: Evidence) -> Iterator[str]:
+    broken = ~np.isfinite(evidence.analytic[:, evidence.sound])
+    if broken.any():
+        yield f"not finite: {broken.sum()} of {broken.size} analytic values are NaN or infinite"
 
 
 def _zero(evidence: Evidence) -> Iterator[str]:
@@ -261,6 +287,7 @@ def _axes(axes: Sequence[int]) -> str:
 
 
 RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
+    _not_finite,
     _zero,
     _factor,
     _other_input,

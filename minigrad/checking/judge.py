@@ -1,18 +1,18 @@
 """The verdict on the gradient by one input: its analytic values against numeric ones.
 
 An element is doubted where both differ by more than the tolerance; it is then probed with other
-steps, and called wrong only where two steps that contradict the analytic value agree.
+steps, and called wrong only where two steps that contradict the analytic value agree. Doubts are
+settled by separate evaluations, also where the first ones were joined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from minigrad.checking.differences import RETRIES, Difference, Prober
+from minigrad.checking.directions import Directions
 from minigrad.checking.report import Verdict
 from minigrad.tensor import Array
 
@@ -24,13 +24,6 @@ FINE = (2.0**-10, 2.0**-12, 2.0**-14, 2.0**-16, 2.0**-20, 2.0**-24)
 """Factors on the base step where a kink or a pole may lie within the others."""
 FINE_PARTS = (2.0**-9, 2.0**-11)
 """Steps as parts of the smallest element: near 0 only these stay on the side of log or 1/x."""
-
-
-class Directions(Protocol):
-    """Pairs of a direction and the scale of the step along it."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> tuple[Array, float]: ...
 
 
 @dataclass(frozen=True)
@@ -66,27 +59,26 @@ def judge(
     tolerance: Tolerance,
     keep_columns: bool,
 ) -> Judged:
-    """Probe every direction, a pair of direction and scale, and judge `analytic` along it.
+    """Probe every direction and judge `analytic` along it.
 
     `analytic` has the shape (directions, K), K the number of cotangents.
     """
-    base = [prober.along(which, d, scale * prober.base_step) for d, scale in _each(directions)]
+    base, columns = [], []
+    for difference in prober.along_all(which, directions):
+        columns += [difference.columns] * keep_columns
+        base.append(difference.without_columns())
     numeric = np.array([difference.value for difference in base]).reshape(analytic.shape)
     estimate = np.array([difference.estimate for difference in base]).reshape(analytic.shape)
     finite = np.abs(numeric[np.isfinite(numeric)])
     largest = max(float(finite.max(initial=0.0)), tolerance.atol)
     verdicts = []
-    for i, (direction, scale) in enumerate(_each(directions)):
-        found = _Element(prober, which, direction, scale, analytic[i], tolerance, largest)
-        verdict, chosen = found.settle(base[i])
+    for i, first in enumerate(base):
+        found = _Element(prober, which, *directions[i], analytic[i], tolerance, largest)
+        verdict, chosen = found.settle(first)
         verdicts.append(verdict)
         numeric[i], estimate[i] = chosen.value, chosen.estimate
-    columns = np.array([d.columns for d in base]) if keep_columns and base else np.zeros((0, 0))
-    return Judged(verdicts, analytic, numeric, estimate, columns)
-
-
-def _each(directions: Directions) -> Iterator[tuple[Array, float]]:
-    return (directions[i] for i in range(len(directions)))
+    kept = np.array(columns) if columns else np.zeros((0, 0))
+    return Judged(verdicts, analytic, numeric, estimate, kept)
 
 
 @dataclass(frozen=True)
@@ -104,14 +96,24 @@ class _Element:
     def settle(self, base: Difference) -> tuple[Verdict, Difference]:
         """The verdict, and the difference that it rests on."""
         floor = self.tolerance.atol + self.tolerance.rtol * self.largest
-        suspected = not base.is_finite or base.has_jump(floor)
-        if not suspected and self._agrees(base):
+        if self._is_plainly_right(base, floor):
             return Verdict.RIGHT, base
-        tried = [base]
-        for factor in RETRIES:
-            step = self.scale * self.prober.base_step * factor
-            tried.append(self.prober.along(self.which, self.direction, step))
-        smaller = tried[1:-1]
+        if self.prober.joins(self.which):
+            base = self._along(1)
+            if self._is_plainly_right(base, floor):
+                return Verdict.RIGHT, base
+        return self._settle_doubts([base, *map(self._along, RETRIES)], floor)
+
+    def _is_plainly_right(self, base: Difference, floor: float) -> bool:
+        return base.is_finite and not base.has_jump(floor) and self._agrees(base)
+
+    def _along(self, factor: float) -> Difference:
+        step = self.scale * self.prober.base_step * factor
+        return self.prober.along(self.which, self.direction, step)
+
+    def _settle_doubts(self, tried: list[Difference], floor: float) -> tuple[Verdict, Difference]:
+        """Of the differences at the base step and those of `RETRIES`."""
+        base, smaller = tried[0], tried[1:-1]
         if not any(d.is_finite for d in tried) and not self.prober.is_finite_at_point():
             return Verdict.IMPRECISE, base
         if not smaller[-1].is_finite:  # no value on one side, however near: an edge
@@ -131,8 +133,8 @@ class _Element:
 
     def _jumps(self, smaller: list[Difference], floor: float) -> bool:
         """Whether there is a jump at all steps that could show it above the rounding."""
-        size = max(float(np.max(np.abs(d.jump), initial=0)) for d in smaller)
-        clear = [d for d in smaller if 64 * np.max(d.jump_noise, initial=0) <= size]
+        size = max(d.jump for d in smaller)
+        clear = [d for d in smaller if 64 * d.jump_noise <= size]
         return all(d.has_jump(floor) for d in (clear if len(clear) > 1 else smaller))
 
     def _fine(self) -> list[Difference]:
@@ -162,13 +164,21 @@ class _Element:
         ]
 
     def _error(self, difference: Difference) -> Array:
-        return np.abs(self.analytic - difference.value)
+        """How far the analytic values are off: where one is not finite, all of the numeric one."""
+        numeric = np.abs(difference.value)
+        all_of_it = np.maximum(numeric, RESOLUTION * self.largest)
+        return np.where(
+            np.isfinite(self.analytic),
+            np.abs(self.analytic - difference.value),
+            np.maximum(all_of_it, 2 / AGREEMENT * self.tolerance.of(numeric)),
+        )
 
     def _agrees(self, difference: Difference) -> bool:
         error = self._error(difference)
         within = self.tolerance.of(difference.value)
         trusted = difference.estimate <= np.maximum(RESOLUTION * self.largest, within)
-        return bool(np.all(trusted & (error <= np.maximum(within, difference.estimate))))
+        close = (error <= np.maximum(within, difference.estimate)) & np.isfinite(self.analytic)
+        return bool(np.all(trusted & close))
 
     def _contradicted(self, usable: list[Difference]) -> tuple[Verdict, Difference] | None:
         """WRONG if two steps agree with each other on a value that is not the analytic one."""

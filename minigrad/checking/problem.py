@@ -9,41 +9,52 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigrad import tape
 from minigrad.errors import ArgumentError, DtypeError
+from minigrad.gradients import grad
 from minigrad.nn.module import Module
 from minigrad.random import get_rng_state, set_rng_state
 from minigrad.spec import FLOATING, float32
-from minigrad.tensor import Array, Tensor, constant, grad, tensor, value_of
+from minigrad.tensor import Array, Tensor, constant, tensor, value_of
 
 Nested = Any
-"""A tensor, or a list or tuple in which tensors may lie."""
+"""An argument, or what stands for it."""
 
 
 class Problem:
     """The function under test, of a flat list of float64 arrays.
 
     `names` and `point` are the names and values of all that is differentiated by. `values` gives
-    the floating-point outputs, `gradients` the analytic vector-Jacobian products.
+    the floating-point outputs, `gradients` the analytic vector-Jacobian products. `joined` are the
+    places in `point` of what holds samples along axis 0: of the first `batched` arguments.
     """
 
     names: list[str]
     point: list[Array]
+    joined: frozenset[int] = frozenset()
     records = True
     """Whether `values` records: only a function that takes gradients itself needs that."""
 
-    def __init__(self, function: Callable[..., Any], inputs: Sequence[Any]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], inputs: Sequence[Any], batched: int = 0
+    ) -> None:
         if not callable(function) or isinstance(function, type):
             raise ArgumentError(
                 f"gradcheck: takes a function or a module that was constructed, got {function!r}"
             )
         self.random_state = get_rng_state()
         self.names, self.point = [], []
-        self._arguments = [self._plan(value, f"input {i}") for i, value in enumerate(inputs)]
+        self._arguments = []
+        for i, value in enumerate(inputs):
+            first = len(self.point)
+            self._arguments.append(self._plan(value, f"input {i}", i < batched))
+            if i < batched:
+                self.joined |= frozenset(range(first, len(self.point)))
         self._parameters: list[Tensor] = []
         self._function = function
         self._buffers: list[tuple[Module, str, Tensor]] = []
@@ -55,16 +66,23 @@ class Problem:
                 "array, and there are no parameters"
             )
 
-    def _plan(self, value: Any, name: str) -> Any:
+    def _plan(self, value: Any, name: str, joined: bool) -> Nested:
         """An argument with a place in `point` (a `_Place`) for each floating-point tensor."""
-        if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
-            return [self._plan(v, f"{name}[{i}]") for i, v in enumerate(value)]
+        if type(value) in (list, tuple):
+            parts = [self._plan(v, f"{name}[{i}]", joined) for i, v in enumerate(value)]
+            held = any(part is not v for part, v in zip(parts, value, strict=True))
+            return _Parts(type(value), parts) if held else value
         if isinstance(value, np.ndarray):
             value = tensor(value)
         if not isinstance(value, Tensor):
             return value
+        if joined and not value.ndim:
+            raise ArgumentError(
+                f"gradcheck: batched joins samples along axis 0, which {name} has not; give "
+                "batched=n if only the first n inputs hold samples"
+            )
         if value.dtype not in FLOATING:
-            return value.detach()
+            return _Samples(value.detach()) if joined else value.detach()
         return self._place(value, name)
 
     def _place(self, value: Tensor, name: str) -> _Place:
@@ -99,11 +117,11 @@ class Problem:
         finally:
             set_rng_state(before)
 
-    def _run(self, leaves: Sequence[Tensor]) -> list[Tensor]:
+    def _run(self, leaves: Sequence[Tensor], copies: int = 1) -> list[Tensor]:
         """The floating-point outputs for these inputs; parameters take their values from them."""
         for parameter, leaf in zip(self._parameters, self._own(leaves), strict=True):
             parameter.assign(leaf.detach())
-        arguments = [_fill(argument, leaves) for argument in self._arguments]
+        arguments = [_fill(argument, leaves, copies) for argument in self._arguments]
         with self._same_start():
             try:
                 result = self._function(*arguments)
@@ -121,10 +139,11 @@ class Problem:
     def _own(self, items: Sequence[Any]) -> Sequence[Any]:
         return items[len(items) - len(self._parameters) :]
 
-    def values(self, arrays: Sequence[Array]) -> list[Array]:
-        """The outputs as arrays, in float64."""
+    def values(self, arrays: Sequence[Array], copies: int = 1) -> list[Array]:
+        """The outputs as arrays, in float64; the `joined` arrays hold so many copies of all
+        samples."""
         with tape.set_recording(self.records):
-            outputs = self._run([tensor(array, requires_grad=True) for array in arrays])
+            outputs = self._run([tensor(x, requires_grad=True) for x in arrays], copies)
         return [y.detach().numpy().astype(np.float64) for y in outputs]
 
     def stop_recording(self, values: Sequence[Array]) -> None:
@@ -179,12 +198,14 @@ class Gradient(Problem):
         self.names = [f"cotangent of output {i}" for i in range(len(cotangents))] + first.names
         self.point = [*cotangents, *first.point]
         self._outputs = len(cotangents)
+        if len(first.joined) == len(first.point):  # gradients of what is shared are sums
+            self.joined = frozenset(range(len(self.point)))
 
-    def _run(self, leaves: Sequence[Tensor]) -> list[Tensor]:
+    def _run(self, leaves: Sequence[Tensor], copies: int = 1) -> list[Tensor]:
         cotangents, inner = leaves[: self._outputs], leaves[self._outputs :]
         twice = tape.is_grad_enabled()
         with tape.enable_grad():
-            outputs = self._first._run(inner)
+            outputs = self._first._run(inner, copies)
         variables = [*inner[: len(inner) - len(self._parameters)], *self._parameters]
         found = differentiate(outputs, variables, cotangents, create_graph=twice)
         zeros = (constant(np.zeros(x.shape)) for x in variables)
@@ -196,6 +217,26 @@ class _Place:
 
     def __init__(self, index: int) -> None:
         self.index = index
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Stands in the arguments for a list or tuple in which tensors lie."""
+
+    kind: type
+    parts: list[Nested]
+
+
+class _Samples:
+    """Stands in the arguments for a tensor of indices or truth values, one or more a sample."""
+
+    def __init__(self, value: Tensor) -> None:
+        self._value = value
+
+    def repeated(self, copies: int) -> Tensor:
+        if copies == 1:
+            return self._value
+        return constant(np.concatenate([self._value.numpy()] * copies))
 
 
 def differentiate(
@@ -217,11 +258,13 @@ def differentiate(
     return grad(roots, leaves, starts, create_graph, retain, allow_unused=True)
 
 
-def _fill(argument: Nested, leaves: Sequence[Tensor]) -> Nested:
+def _fill(argument: Nested, leaves: Sequence[Tensor], copies: int) -> Nested:
     if isinstance(argument, _Place):
         return leaves[argument.index]
-    if isinstance(argument, list):
-        return [_fill(part, leaves) for part in argument]
+    if isinstance(argument, _Samples):
+        return argument.repeated(copies)
+    if isinstance(argument, _Parts):
+        return argument.kind([_fill(part, leaves, copies) for part in argument.parts])
     return argument
 
 
@@ -229,3 +272,16 @@ def _listed(result: Any) -> list[Any]:
     if isinstance(result, dict):
         return list(result.values())
     return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def distance(left: Array, right: Array) -> float:
+    """The largest difference; none where both are the same infinity or NaN."""
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    with np.errstate(all="ignore"):
+        apart = np.abs(left - right)[~same]
+    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
+
+
+def flat(outputs: Sequence[Array]) -> Array:
+    """All outputs as one vector."""
+    return np.concatenate([np.ravel(y) for y in outputs]) if outputs else np.zeros(0)

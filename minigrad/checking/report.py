@@ -25,12 +25,17 @@ class Verdict(StrEnum):
     WRONG = "wrong formula"
     MISSING = "no gradient"
     IMPRECISE = "not enough precision"
+    UNDECIDED = "cannot be judged"
     RANDOM = "not deterministic"
 
     @property
     def is_ok(self) -> bool:
-        """Whether the gradient is right wherever there is one. A kink is no failure."""
-        return self in (Verdict.RIGHT, Verdict.KINK)
+        """Whether nothing was found wrong and something right.
+
+        A kink is no failure. Nor is an input of which some elements could not be settled
+        (IMPRECISE) but others are right; one of which none is right is UNDECIDED, and a failure.
+        """
+        return self in (Verdict.RIGHT, Verdict.KINK, Verdict.IMPRECISE)
 
 
 @dataclass(frozen=True)
@@ -74,15 +79,25 @@ TITLES = ("gradient by", "shape", "verdict", "at", "analytic", "numeric", "error
 
 @dataclass(frozen=True)
 class GradcheckReport:
-    """The results of one check, in the order of inputs and then parameters."""
+    """The results of one check, in the order of inputs and then parameters.
+
+    `strict` says that elements which could not be settled count as failures.
+    """
 
     subject: str
     results: tuple[Result, ...]
+    strict: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether every gradient is right, or stands at a kink."""
-        return all(result.ok for result in self.results)
+        """Whether every gradient is right, stands at a kink or, unless `strict`, is right as far
+        as it could be settled."""
+        return all(r.ok for r in self.results) and not (self.strict and self.warnings)
+
+    @property
+    def warnings(self) -> tuple[Result, ...]:
+        """The results of which some elements could not be settled."""
+        return tuple([r for r in self.results if r.verdict is Verdict.IMPRECISE])
 
     def __str__(self) -> str:
         rows = [TITLES, *[_cells(result) for result in self.results]]
@@ -92,7 +107,8 @@ class GradcheckReport:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append("  ".join(cells).rstrip())
             if i and self.results[i - 1].hint:
-                lines.append(f"    hint: {self.results[i - 1].hint}")
+                label = "warning" if self.results[i - 1] in self.warnings else "hint"
+                lines.append(f"    {label}: {self.results[i - 1].hint}")
         return "\n".join(lines)
 
     def _summary(self) -> str:
@@ -130,12 +146,12 @@ class GradcheckReport:
 def _cells(result: Result) -> tuple[str, ...]:
     at = "" if result.index is None else str(list(result.index))
     numbers = (
-        ("", 8, result.analytic),
-        ("", 8, result.numeric),
-        ("", 2, result.error),
-        ("", 2, result.estimate),
+        (8, result.analytic),
+        (8, result.numeric),
+        (2, result.error),
+        (2, result.estimate),
     )
-    told = ["" if value is None else f"{value:.{digits}g}" for _, digits, value in numbers]
+    told = ["" if value is None else f"{value:.{digits}g}" for digits, value in numbers]
     return (result.title, str(result.shape), str(result.verdict), at, *told)
 
 

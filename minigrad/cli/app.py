@@ -92,9 +92,39 @@ def gradcheck(
     fast: Annotated[
         bool, typer.Option("--fast", help="Along a few random directions, not by every element.")
     ] = False,
+    batched: Annotated[
+        bool,
+        typer.Option("--batched", help="Axis 0 counts independent samples: evaluate many at once."),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail where numeric differences are not precise too.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of inputs, weights and directions.")] = 0,
 ) -> None:
     """Check the gradients of a layer of your own against numeric ones."""
     from minigrad.cli.gradcheck import run
 
-    sys.exit(run(layer, input or [], order, fast, seed))
+    sys.exit(run(layer, input or [], seed, order=order, fast=fast, batched=batched, strict=strict))
+
+
+@app.command()
+def warmup(
+    dtype: Annotated[str, typer.Option(help="float32, float64 or all.")] = "float32",
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove the compiled kernels there are, first.")
+    ] = False,
+) -> None:
+    """Compile all kernels now, so that no later run has to wait for one."""
+    from minigrad.cli.warmup import run
+
+    sys.exit(run(dtype, clear))
+
+
+@app.command()
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
+) -> None:
+    """Tell what minigrad runs on: versions, processor, threads, BLAS, the folder of kernels."""
+    from minigrad.cli.info import run
+
+    sys.exit(run(as_json))

@@ -1,7 +1,7 @@
 """Floor 0: arrays in, arrays out. The numerical loops of minigrad, which know of no tensors.
 
 Numba takes long to import, so a kernel's module is imported when it is first asked for:
-`kernels.conv2d.conv2d(...)` brings it in, `import minigrad` does not.
+`kernels.convolution.convolve(...)` brings it in, `import minigrad` does not.
 """
 
 from __future__ import annotations
@@ -11,9 +11,27 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from minigrad.kernels import conv2d, jit, matmul, pool2d
+    from minigrad.kernels import (
+        convolution,
+        jit,
+        matmul,
+        normalization,
+        pooling,
+        pooling_windows,
+        response,
+        softmax,
+    )
 
-__all__ = ["conv2d", "jit", "matmul", "pool2d"]
+__all__ = [
+    "convolution",
+    "jit",
+    "matmul",
+    "normalization",
+    "pooling",
+    "pooling_windows",
+    "response",
+    "softmax",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -3,7 +3,8 @@
 Numba's own cache sees only the file a function stands in, and its index can be overwritten by
 another process. Here the folder's name carries a stamp of everything the code depends on, and
 each signature has one file of its own: a digest, then the code. What cannot be read is compiled
-again; what cannot be written is let be.
+again; what cannot be written is let be. The folder's time says when it was last used, and folders
+of other stamps are removed when that is 30 days ago.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ import hashlib
 import os
 import pickle
 import platform
+import re
+import stat
 import sys
+import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -27,9 +32,18 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-__all__ = ["KernelCache", "cache_folder"]
+from minigrad.kernels.target import target
+
+__all__ = ["KernelCache", "cache_folder", "clear", "counts", "kernel_files", "remove_unused"]
 
 DIGEST_BYTES = hashlib.sha256().digest_size
+
+counts: Counter[str] = Counter()
+"""In this process: how many kernels were "loaded" from the cache, and how many "kept" in it."""
+
+FOLDER = re.compile(r"kernels-[0-9a-f]{20}")
+DAY = 24 * 3600.0
+UNUSED = 30 * DAY
 
 # Settings of Numba that change the machine code and are not in its own key.
 SETTINGS = (
@@ -74,8 +88,61 @@ def _stamp() -> str | None:
     features = sorted(llvm.get_host_cpu_features().items())
     settings = [str(getattr(numba.config, name, None)) for name in SETTINGS]
     versions = numba.__version__, llvmlite.__version__, sys.version, platform.machine()
-    digest.update(repr((versions, llvm.get_host_cpu_name(), features, settings)).encode())
+    processor = llvm.get_host_cpu_name(), features, target
+    digest.update(repr((versions, processor, settings)).encode())
     return digest.hexdigest()[:20]
+
+
+def kernel_files(folder: Path | None) -> list[Path]:
+    """The compiled kernels in a cache folder."""
+    try:
+        return [] if folder is None else sorted(folder.glob("*.bin"))
+    except OSError:
+        return []
+
+
+def clear(folder: Path) -> int:
+    """Remove what this module wrote to a folder, and the folder; returns how many kernels that was.
+
+    What somebody else put there stays, and the folder with it. Follows no symbolic link.
+    """
+    removed = 0
+    with contextlib.suppress(OSError):
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            for name in os.listdir(place):  # noqa: PTH208  # by the open folder, not by its name
+                if name.endswith((".bin", ".tmp")):
+                    with contextlib.suppress(OSError):  # somebody else was faster
+                        os.unlink(name, dir_fd=place)
+                        removed += name.endswith(".bin")
+        finally:
+            os.close(place)
+        folder.rmdir()
+    return removed
+
+
+def remove_unused(root: Path, own: Path) -> None:
+    """Remove the folders of other stamps under `root` that nobody used for 30 days.
+
+    A process that starts to use one at this moment finds its kernels gone and compiles them.
+    """
+    try:
+        folders = [path for path in root.iterdir() if FOLDER.fullmatch(path.name) and path != own]
+    except OSError:
+        return
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            status = folder.lstat()
+            if stat.S_ISDIR(status.st_mode) and time.time() - status.st_mtime > UNUSED:
+                clear(folder)
+
+
+def _mark_used(folder: Path) -> None:
+    """Say, once a day, that a folder is in use, and see to the others."""
+    with contextlib.suppress(OSError):  # there is none yet, or it belongs to somebody else
+        if time.time() - folder.stat().st_mtime > DAY:
+            os.utime(folder)
+            remove_unused(folder.parent, folder)
 
 
 class KernelCache(_Cache):
@@ -97,18 +164,21 @@ class KernelCache(_Cache):
         target_context.refresh()
         path = self._path(sig, target_context.codegen())
         payload = None if path is None else _read(path)
-        if payload is not None:
+        if path is not None and payload is not None:
+            _mark_used(path.parent)
             # The digest held, so this is what some process wrote. Whatever else may be wrong
             # with it, compiling is the remedy.
             with contextlib.suppress(Exception):
-                return CompileResult._rebuild(target_context, *pickle.loads(payload))
+                found = CompileResult._rebuild(target_context, *pickle.loads(payload))
+                counts["loaded"] += 1
+                return found
         self._on_miss()
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         path = self._path(sig, data.codegen)
         if path is not None and not data.lifted and not data.library.has_dynamic_globals:
-            _write(path, dumps(data._reduce()))
+            counts["kept"] += _write(path, dumps(data._reduce()))
 
     def enable(self) -> None:
         """Part of Numba's protocol; this cache is always on."""
@@ -134,13 +204,17 @@ def _read(path: Path) -> bytes | None:
     return payload if hashlib.sha256(payload).digest() == digest else None
 
 
-def _write(path: Path, payload: bytes) -> None:
+def _write(path: Path, payload: bytes) -> bool:
     # Written aside and renamed: another process sees the whole file or none.
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            remove_unused(path.parent.parent, path.parent)
         aside.write_bytes(hashlib.sha256(payload).digest() + payload)
         aside.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             aside.unlink()
+        return False
+    return True

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 
@@ -25,11 +25,22 @@ if "numba" not in sys.modules:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numba
-from numba import prange
+from numba import get_thread_id, prange
 
 from minigrad.kernels.cache import KernelCache
 
-__all__ = ["Kernel", "inner", "kernel", "on_compile", "prange"]
+__all__ = [
+    "Kernel",
+    "get_thread_id",
+    "inner",
+    "kernel",
+    "most_threads",
+    "on_compile",
+    "prange",
+    "threading_layer",
+]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Only what says `prange` runs in parallel: an array expression inside a loop must not open
 # a parallel region of its own. "contract" allows fused multiply-adds and no other liberty.
@@ -81,6 +92,12 @@ os.register_at_fork(
 )
 
 
+def most_threads() -> int:
+    """Threads a kernel can be run by: how many pieces scratch memory must have. The number in use
+    may change until the kernel is entered."""
+    return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+
+
 class Kernel:
     """A function over arrays and numbers, compiled on its first call for each set of types.
 
@@ -88,9 +105,10 @@ class Kernel:
     compile the function a second time for it. A kernel therefore never writes to an input.
     """
 
-    def __init__(self, function: Callable[..., None]) -> None:
+    def __init__(self, function: Callable[..., None], name: str | None = None) -> None:
         self.function = function
-        self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__.lstrip('_')}"
+        module = function.__module__.rpartition(".")[2]
+        self.name = name or f"{module}.{function.__name__.lstrip('_')}"
         self.__doc__ = function.__doc__
 
     def __call__(self, *arguments: Any) -> None:
@@ -124,14 +142,25 @@ class Kernel:
             callback(self.name)
 
 
-def kernel(function: Callable[..., None]) -> Kernel:
-    """Decorator: `function` writes its results into arrays it is given, along `prange` loops."""
+@overload
+def kernel(function: Callable[..., None]) -> Kernel: ...
+@overload
+def kernel(*, name: str) -> Callable[[Callable[..., None]], Kernel]: ...
+def kernel(
+    function: Callable[..., None] | None = None, *, name: str | None = None
+) -> Kernel | Callable[[Callable[..., None]], Kernel]:
+    """Decorator: `function` writes its results into arrays it is given, along `prange` loops.
+
+    A function made anew for each setting needs a `name` that tells its versions apart.
+    """
+    if function is None:
+        return lambda given: Kernel(given, name)
     return Kernel(function)
 
 
-def inner(function: Callable[..., None]) -> Callable[..., None]:
+def inner(function: Function) -> Function:
     """Decorator: `function` is a part of kernels, compiled into those that call it."""
-    return cast(Callable[..., None], numba.njit(**OPTIONS)(function))
+    return cast(Function, numba.njit(**OPTIONS)(function))
 
 
 def on_compile(callback: Callable[[str], object]) -> Callable[[], None]:
@@ -146,6 +175,13 @@ def on_compile(callback: Callable[[str], object]) -> Callable[[], None]:
             _observers.remove(callback)
 
     return remove
+
+
+def threading_layer() -> str:
+    """The pool of threads that kernels run on, "omp", "tbb" or "workqueue"; starts it."""
+    with _entrance.lock:
+        _entrance.bring_threads()
+        return str(numba.threading_layer())
 
 
 class _Alias:

@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 
 from minigrad.errors import ShapeError
+from minigrad.kernels import buffers
 from minigrad.threads import pin_blas, run_all
 
 __all__ = ["matmul"]
@@ -49,7 +50,7 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     shape = (*batch, a.shape[-2], b.shape[-1])
     if math.prod(shape) * a.shape[-1] < LARGE:
         return np.matmul(a, b)
-    out = np.empty(shape, np.result_type(a, b))
+    out = buffers.empty(shape, np.result_type(a, b))
     run_all(
         [
             partial(

@@ -13,10 +13,20 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 
-__all__ = ["Axis", "Pair", "Sides", "channels_first", "channels_last", "check_arrays", "plane"]
+__all__ = [
+    "Axis",
+    "Lengths",
+    "Sides",
+    "axes_of",
+    "channels_first",
+    "channels_last",
+    "check_arrays",
+]
 
-Pair = tuple[int, int]
-Sides = tuple[Pair, Pair]  # ((before, after) of H, (before, after) of W)
+Lengths = tuple[int, ...]
+Sides = tuple[tuple[int, int], ...]  # (before, after) of every axis of space
+
+NAMES = "depth", "height", "width"
 
 
 class Axis(NamedTuple):
@@ -36,26 +46,33 @@ class Axis(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def plane(
+def axes_of(
     op: str,
-    size: Pair,
-    out: Pair,
-    kernel: Pair,
-    stride: Pair,
+    size: Lengths,
+    out: Lengths,
+    kernel: Lengths,
+    stride: Lengths,
     padding: Sides,
-    dilation: Pair,
+    dilation: Lengths,
     overhang: bool = False,
-) -> tuple[Axis, Axis]:
-    """The two axes of a plane, checked.
+) -> tuple[Axis, ...]:
+    """The one to three axes of space, checked.
 
-    Every window must lie inside the padded plane; with `overhang` (`ceil_mode`) its end may stick
-    out, but it must start before the padding after the plane. Raises ArgumentError, ShapeError.
+    Every window must lie inside the padded axis; with `overhang` (`ceil_mode`) its end may stick
+    out, but it must start before the padding after the axis. Raises ArgumentError, ShapeError.
     """
-    vertical, horizontal = (
+    lengths = {len(part) for part in (size, out, kernel, stride, padding, dilation)}
+    if len(lengths) != 1 or not lengths <= {1, 2, 3}:
+        raise ArgumentError(
+            f"{op}: sizes, kernel size, stride, padding and dilation must all have one entry for "
+            f"each of one to three axes, got {size}, {out}, {kernel}, {stride}, {padding} and "
+            f"{dilation}"
+        )
+    axes = tuple(
         Axis(*map(int, (size[i], out[i], kernel[i], stride[i], *padding[i], dilation[i])))
-        for i in range(2)
+        for i in range(len(size))
     )
-    for name, axis in ("height", vertical), ("width", horizontal):
+    for name, axis in zip(NAMES[-len(axes) :], axes, strict=True):
         if min(axis.kernel, axis.stride, axis.dilation) < 1 or min(axis.before, axis.after) < 0:
             raise ArgumentError(
                 f"{op}: along the {name}, kernel size, stride and dilation must be at least 1 and "
@@ -71,25 +88,29 @@ def plane(
                 f"{axis.reach} wide, starts at {last} of {end} (input {axis.size}, padding "
                 f"({axis.before}, {axis.after}), stride {axis.stride})"
             )
-    return vertical, horizontal
+    return axes
 
 
 def check_arrays(op: str, **arrays: np.ndarray) -> None:
-    """All of four axes and of one dtype, float32 or float64. Raises ShapeError, DtypeError."""
+    """All of one dtype, float32 or float64, and of equally many axes, three to five.
+
+    Raises ShapeError, DtypeError.
+    """
     dtypes = {array.dtype for array in arrays.values()}
     if len(dtypes) != 1 or not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
         given = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items())
         raise DtypeError(f"{op}: arrays must all be float32 or all float64, got {given}")
-    for name, array in arrays.items():
-        if array.ndim != 4:
-            raise ShapeError(f"{op}: {name} must have 4 axes, got shape {array.shape}")
+    counts = {array.ndim for array in arrays.values()}
+    if len(counts) != 1 or not counts <= {3, 4, 5}:
+        given = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ShapeError(f"{op}: arrays must all have 3, 4 or 5 axes, got {given}")
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) -> contiguous (N, H, W, C); no copy if the memory already lies so."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    """(N, C, *space) -> contiguous (N, *space, C); no copy if the memory already lies so."""
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1))
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) -> (N, C, H, W), a view."""
-    return x.transpose(0, 3, 1, 2)
+    """(N, *space, C) -> (N, C, *space), a view."""
+    return np.moveaxis(x, -1, 1)

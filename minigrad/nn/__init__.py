@@ -1,144 +1,19 @@
 """Layers and networks, with PyTorch's names, signatures and defaults."""
 
 from minigrad.nn import functional, init
-from minigrad.nn.activation import (
-    CELU,
-    ELU,
-    GELU,
-    GLU,
-    SELU,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LeakyReLU,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    PReLU,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softmin,
-    Softplus,
-    Softsign,
-    Tanh,
-)
-from minigrad.nn.container import Sequential
-from minigrad.nn.convolution import Conv2d
-from minigrad.nn.dropout import (
-    AlphaDropout,
-    Dropout,
-    Dropout1d,
-    Dropout2d,
-    Dropout3d,
-)
-from minigrad.nn.embedding import Embedding
-from minigrad.nn.linear import Bilinear, Flatten, Identity, Linear
-from minigrad.nn.loss import (
-    BCELoss,
-    BCEWithLogitsLoss,
-    CosineEmbeddingLoss,
-    CosineSimilarity,
-    CrossEntropyLoss,
-    HingeEmbeddingLoss,
-    HuberLoss,
-    KLDivLoss,
-    L1Loss,
-    MarginRankingLoss,
-    MSELoss,
-    NLLLoss,
-    PairwiseDistance,
-    SmoothL1Loss,
-    SoftMarginLoss,
-    TripletMarginLoss,
-)
-from minigrad.nn.module import Module
-from minigrad.nn.normalization import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    GroupNorm,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-    LayerNorm,
-    LocalResponseNorm,
-    RMSNorm,
-)
-from minigrad.nn.parameter import Parameter
-from minigrad.nn.pooling import AvgPool2d, MaxPool2d
-from minigrad.nn.upsampling import PixelShuffle, PixelUnshuffle, Upsample
+from minigrad.nn.activation import *
+from minigrad.nn.container import *
+from minigrad.nn.convolution import *
+from minigrad.nn.dropout import *
+from minigrad.nn.embedding import *
+from minigrad.nn.folding import *
+from minigrad.nn.linear import *
+from minigrad.nn.loss import *
+from minigrad.nn.module import *
+from minigrad.nn.normalization import *
+from minigrad.nn.parameter import *
+from minigrad.nn.pooling import *
+from minigrad.nn.upsampling import *
 
-__all__ = [
-    "CELU",
-    "ELU",
-    "GELU",
-    "GLU",
-    "SELU",
-    "AlphaDropout",
-    "AvgPool2d",
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
-    "Bilinear",
-    "Conv2d",
-    "CosineEmbeddingLoss",
-    "CosineSimilarity",
-    "CrossEntropyLoss",
-    "Dropout",
-    "Dropout1d",
-    "Dropout2d",
-    "Dropout3d",
-    "Embedding",
-    "Flatten",
-    "GroupNorm",
-    "Hardsigmoid",
-    "Hardswish",
-    "Hardtanh",
-    "HingeEmbeddingLoss",
-    "HuberLoss",
-    "Identity",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "InstanceNorm3d",
-    "KLDivLoss",
-    "L1Loss",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LocalResponseNorm",
-    "LogSigmoid",
-    "LogSoftmax",
-    "MSELoss",
-    "MarginRankingLoss",
-    "MaxPool2d",
-    "Mish",
-    "Module",
-    "NLLLoss",
-    "PReLU",
-    "PairwiseDistance",
-    "Parameter",
-    "PixelShuffle",
-    "PixelUnshuffle",
-    "RMSNorm",
-    "ReLU",
-    "ReLU6",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "SmoothL1Loss",
-    "SoftMarginLoss",
-    "Softmax",
-    "Softmin",
-    "Softplus",
-    "Softsign",
-    "Tanh",
-    "TripletMarginLoss",
-    "Upsample",
-    "functional",
-    "init",
-]
+__all__ = ["functional", "init"]
+__all__ += [name for name, layer in globals().items() if isinstance(layer, type)]

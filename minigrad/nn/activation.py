@@ -16,6 +16,31 @@ from minigrad.nn.parameter import Parameter
 from minigrad.spec import as_integer
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "ReLU",
+    "ReLU6",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softmin",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+]
+
 
 class Activation(Module):
     """A function of `functional` with the arguments that `settings` names, all printed."""

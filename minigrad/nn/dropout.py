@@ -7,6 +7,8 @@ from minigrad.nn import functional
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
+__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d"]
+
 
 class RandomDrop(Module):
     """What all dropout layers share: the probability p.

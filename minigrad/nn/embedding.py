@@ -12,6 +12,8 @@ from minigrad.nn.parameter import Parameter
 from minigrad.spec import as_integer, float32
 from minigrad.tensor import Tensor
 
+__all__ = ["Embedding"]
+
 
 class Embedding(Module):
     """A trained vector for each integer from 0 to num_embeddings - 1; see `functional.embedding`.

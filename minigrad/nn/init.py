@@ -58,7 +58,7 @@ def fan(tensor: Tensor) -> tuple[int, int]:
 
 GAINS = {
     "linear": 1.0,
-    "conv2d": 1.0,
+    **{f"{conv}{axes}d": 1.0 for conv in ("conv", "conv_transpose") for axes in (1, 2, 3)},
     "sigmoid": 1.0,
     "tanh": 5 / 3,
     "relu": math.sqrt(2),

@@ -14,6 +14,8 @@ from minigrad.nn.parameter import Parameter
 from minigrad.spec import as_integer, float32
 from minigrad.tensor import Tensor
 
+__all__ = ["Bilinear", "Flatten", "Identity", "Linear"]
+
 
 class Linear(Module):
     """y = x Wᵀ + b for x (..., in_features).

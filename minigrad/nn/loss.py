@@ -10,27 +10,51 @@ from minigrad.nn.module import Module
 from minigrad.ops.loss import require_reduction
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
+    "CrossEntropyLoss",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "MSELoss",
+    "MarginRankingLoss",
+    "NLLLoss",
+    "PairwiseDistance",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
+    "TripletMarginLoss",
+]
+
 
 class Loss(Module):
-    """A loss of two arguments, by the function `function`, with a `reduction`."""
+    """A loss by the function `function`, with a `reduction`: one of the three that all know, or
+    one of `own_reductions`."""
 
     function: ClassVar[Callable[..., Tensor]]
+    own_reductions: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()
-        also = ("batchmean",) if isinstance(self, KLDivLoss) else ()
-        require_reduction(type(self).__name__, reduction, also=also)
+        require_reduction(type(self).__name__, reduction, also=self.own_reductions)
         self.reduction = reduction
 
     def options(self) -> dict[str, Any]:
         """What the function is called with besides the tensors."""
         return {"reduction": self.reduction}
 
+
+class TargetLoss(Loss):
+    """A loss of an input and its target."""
+
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return type(self).function(input, target, **self.options())
 
 
-class WeightedLoss(Loss):
+class WeightedLoss(TargetLoss):
     """A loss with weights, held as a buffer."""
 
     weight: Tensor | None
@@ -108,19 +132,19 @@ class BCEWithLogitsLoss(WeightedLoss):
         return {**super().options(), "pos_weight": self.pos_weight}
 
 
-class MSELoss(Loss):
+class MSELoss(TargetLoss):
     """The squared error; see `functional.mse_loss`."""
 
     function = staticmethod(functional.mse_loss)
 
 
-class L1Loss(Loss):
+class L1Loss(TargetLoss):
     """The absolute error; see `functional.l1_loss`."""
 
     function = staticmethod(functional.l1_loss)
 
 
-class SmoothL1Loss(Loss):
+class SmoothL1Loss(TargetLoss):
     """The absolute error, squared near 0; see `functional.smooth_l1_loss`."""
 
     function = staticmethod(functional.smooth_l1_loss)
@@ -133,7 +157,7 @@ class SmoothL1Loss(Loss):
         return {**super().options(), "beta": self.beta}
 
 
-class HuberLoss(Loss):
+class HuberLoss(TargetLoss):
     """The squared error, linear far from 0; see `functional.huber_loss`."""
 
     function = staticmethod(functional.huber_loss)
@@ -146,10 +170,11 @@ class HuberLoss(Loss):
         return {**super().options(), "delta": self.delta}
 
 
-class KLDivLoss(Loss):
+class KLDivLoss(TargetLoss):
     """The Kullback-Leibler divergence; see `functional.kl_div`."""
 
     function = staticmethod(functional.kl_div)
+    own_reductions = ("batchmean",)
 
     def __init__(self, *, reduction: str = "mean", log_target: bool = False) -> None:
         super().__init__(reduction=reduction)
@@ -159,13 +184,13 @@ class KLDivLoss(Loss):
         return {**super().options(), "log_target": self.log_target}
 
 
-class SoftMarginLoss(Loss):
+class SoftMarginLoss(TargetLoss):
     """ln(1 + e^(-t x)) of scores and signs; see `functional.soft_margin_loss`."""
 
     function = staticmethod(functional.soft_margin_loss)
 
 
-class HingeEmbeddingLoss(Loss):
+class HingeEmbeddingLoss(TargetLoss):
     """A loss of distances and signs; see `functional.hinge_embedding_loss`."""
 
     function = staticmethod(functional.hinge_embedding_loss)
@@ -188,7 +213,7 @@ class PairLoss(Loss):
     def options(self) -> dict[str, Any]:
         return {**super().options(), "margin": self.margin}
 
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         return type(self).function(input1, input2, target, **self.options())
 
 
@@ -228,7 +253,7 @@ class TripletMarginLoss(Loss):
         own = {"margin": self.margin, "p": self.p, "eps": self.eps, "swap": self.swap}
         return {**super().options(), **own}
 
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         return functional.triplet_margin_loss(anchor, positive, negative, **self.options())
 
 

@@ -17,6 +17,8 @@ from minigrad.nn.parameter import Parameter
 from minigrad.spec import FLOATING, Spec, as_dtype, require_floating
 from minigrad.tensor import Tensor, asarray
 
+__all__ = ["Module"]
+
 
 class IncompatibleKeys(NamedTuple):
     """What `load_state_dict` did not find, and what it found no place for."""

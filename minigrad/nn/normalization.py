@@ -13,6 +13,19 @@ from minigrad.nn.parameter import Parameter
 from minigrad.spec import Shape, as_integer, as_shape, float32
 from minigrad.tensor import Tensor, tensor
 
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
+    "LocalResponseNorm",
+    "RMSNorm",
+]
+
 
 def _positive(layer: str, argument: str, value: int) -> int:
     number = as_integer(layer, argument, value)

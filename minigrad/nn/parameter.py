@@ -6,6 +6,8 @@ from typing import Any
 
 from minigrad.tensor import Tensor
 
+__all__ = ["Parameter"]
+
 
 class Parameter(Tensor):
     """A leaf tensor that requires a gradient and registers itself where a module stores it."""

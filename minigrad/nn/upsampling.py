@@ -6,6 +6,8 @@ from minigrad.nn import functional
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
+__all__ = ["PixelShuffle", "PixelUnshuffle", "Upsample"]
+
 
 class Upsample(Module):
     """Interpolation to a size or by a factor; see `functional.interpolate`."""

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigrad.kernels import buffers, parallel, recycled
 from minigrad.op import Call
-from minigrad.ops.elementwise import Elementwise, unary, where
-from minigrad.tensor import Array, Operand, Tensor
+from minigrad.ops.elementwise import Elementwise, Ufunc, unary
+from minigrad.tensor import Array, Operand, Tensor, apply
+
+__all__ = ["relu", "sigmoid", "tanh"]
 
 
 class Sigmoid(Elementwise):
@@ -24,7 +27,7 @@ class Sigmoid(Elementwise):
     flops = 4
 
     def forward(self, x: Array) -> Array:
-        y = np.negative(x, out=np.empty_like(x))
+        y = np.negative(x, out=buffers.empty_like(x))
         np.exp(y, out=y)
         y += 1
         return np.reciprocal(y, out=y)
@@ -39,15 +42,13 @@ def sigmoid(x: Operand) -> Tensor:
     return unary(Sigmoid(), x)
 
 
-class Tanh(Elementwise):
+class Tanh(Ufunc):
     """y = tanh x.  dy/dx = 1 - y²."""
 
     name = "tanh"
-    floating_only = True
+    ufunc = np.tanh
+    reads_inputs = ()
     reads_outputs = ((0,),)
-
-    def forward(self, x: Array) -> Array:
-        return np.tanh(x)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor:
         (y,) = call.outputs
@@ -67,12 +68,35 @@ class ReLU(Elementwise):
     reads_outputs = ((0,),)
 
     def forward(self, x: Array) -> Array:
-        return np.maximum(x, x.dtype.type(0))
+        return parallel.run("relu", lambda x: recycled.call(np.maximum, x, 0), x)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor:
-        return where(call.outputs[0] > 0, cotangent, 0)
+        gradient: Tensor = apply(ReLUBackward(), call.outputs[0], cotangent)
+        return gradient
 
 
 def relu(x: Operand) -> Tensor:
     """max(x, 0), element by element; the gradient at 0 is 0."""
     return unary(ReLU(), x)
+
+
+class ReLUBackward(Elementwise):
+    """dL/dx of y = relu(x), from y and g = dL/dy: g where y > 0, else 0.
+
+    Linear in g, with the same mask for its own gradient; flat in y.
+    """
+
+    name = "relu_backward"
+    floating_only = True
+    reads_inputs = ((), (0,))
+
+    def forward(self, y: Array, g: Array) -> Array:
+        return parallel.run("relu_backward", _masked, y, g)
+
+    def vjp(self, call: Call, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+        need_g = call.needs[1]
+        return None, apply(ReLUBackward(), call.inputs[0], cotangent) if need_g else None
+
+
+def _masked(y: Array, g: Array) -> Array:
+    return recycled.select(y > 0, g, np.zeros((), g.dtype))

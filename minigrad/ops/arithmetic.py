@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad.errors import ArgumentError, DtypeError
+from minigrad.errors import ArgumentError
+from minigrad.kernels import parallel
 from minigrad.op import Call
-from minigrad.ops.elementwise import Elementwise, Gradients, log, operands, where
+from minigrad.ops.elementwise import (
+    Elementwise,
+    Gradients,
+    Numeric,
+    Ufunc,
+    log,
+    operands,
+    require_numbers,
+    where,
+)
 from minigrad.ops.movement import clone
-from minigrad.spec import Spec, require_floating
+from minigrad.spec import require_floating
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
-
-class Arithmetic(Elementwise):
-    """An elementwise op of two numbers."""
-
-    def infer(self, *inputs: Spec) -> Spec:
-        spec = super().infer(*inputs)
-        if spec.dtype == np.bool_:
-            raise DtypeError(
-                f"{self.name}: takes numbers, got bool; convert with x.astype('int64')"
-            )
-        return spec
+__all__ = [
+    "add",
+    "divide",
+    "multiply",
+    "positive",
+    "pow",
+    "power",
+    "reciprocal",
+    "square",
+    "subtract",
+]
 
 
 def binary(op: Elementwise, x: Operand, y: Operand) -> Tensor:
@@ -30,13 +40,18 @@ def binary(op: Elementwise, x: Operand, y: Operand) -> Tensor:
     return z
 
 
-class Add(Arithmetic):
+class Parallel(Numeric):
+    """An op of two inputs that has a parallel kernel of its name for large arrays."""
+
+    def forward(self, *inputs: Array) -> Array:
+        return parallel.run(self.name, super().forward, *inputs)
+
+
+class Add(Parallel):
     """z = x + y.  dz/dx = dz/dy = 1."""
 
     name = "add"
-
-    def forward(self, x: Array, y: Array) -> Array:
-        return np.add(x, y)
+    ufunc = np.add
 
     def vjp(self, call: Call, cotangent: Tensor) -> Gradients:
         need_x, need_y = call.needs
@@ -48,13 +63,11 @@ def add(x: Operand, y: Operand) -> Tensor:
     return binary(Add(), x, y)
 
 
-class Subtract(Arithmetic):
+class Subtract(Parallel):
     """z = x - y.  dz/dx = 1, dz/dy = -1."""
 
     name = "subtract"
-
-    def forward(self, x: Array, y: Array) -> Array:
-        return np.subtract(x, y)
+    ufunc = np.subtract
 
     def vjp(self, call: Call, cotangent: Tensor) -> Gradients:
         need_x, need_y = call.needs
@@ -66,14 +79,12 @@ def subtract(x: Operand, y: Operand) -> Tensor:
     return binary(Subtract(), x, y)
 
 
-class Multiply(Arithmetic):
+class Multiply(Parallel):
     """z = x y.  dz/dx = y, dz/dy = x."""
 
     name = "multiply"
+    ufunc = np.multiply
     reads_inputs = ((1,), (0,))
-
-    def forward(self, x: Array, y: Array) -> Array:
-        return np.multiply(x, y)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Gradients:
         x, y = call.inputs
@@ -86,16 +97,13 @@ def multiply(x: Operand, y: Operand) -> Tensor:
     return binary(Multiply(), x, y)
 
 
-class Divide(Arithmetic):
+class Divide(Ufunc):
     """z = x / y.  dz/dx = 1 / y, dz/dy = -z / y."""
 
     name = "divide"
-    floating_only = True
+    ufunc = np.divide
     reads_inputs = ((1,), (1,))
     reads_outputs = ((), (0,))
-
-    def forward(self, x: Array, y: Array) -> Array:
-        return np.divide(x, y)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Gradients:
         y, z = call.inputs[1], call.outputs[0]
@@ -111,7 +119,8 @@ def divide(x: Operand, y: Operand) -> Tensor:
 
 def square(x: Operand) -> Tensor:
     """x², element by element.  Its derivative is 2 x."""
-    x = _number("square", x)
+    x = as_tensor(x)
+    require_numbers("square", x.spec)
     return multiply(x, x)
 
 
@@ -124,28 +133,25 @@ def reciprocal(x: Operand) -> Tensor:
 
 def positive(x: Operand) -> Tensor:
     """+x: the same numbers in a tensor of their own."""
-    return clone(_number("positive", x))
-
-
-def _number(op: str, x: Operand) -> Tensor:
     x = as_tensor(x)
-    if x.dtype == np.bool_:
-        raise DtypeError(f"{op}: takes numbers, got bool; convert with x.astype('int64')")
-    return x
+    require_numbers("positive", x.spec)
+    return clone(x)
 
 
-class Power(Arithmetic):
+class Power(Numeric):
     """z = x^y.  dz/dx = y x^(y - 1), which is 0 where y = 0;  dz/dy = z ln x, which is 0 where
     x = 0 and y >= 0 (its limit for y > 0), and NaN for x < 0, where real powers have none."""
 
     name = "power"
+    ufunc = np.power
     reads_inputs = ((0, 1), (0, 1))
     reads_outputs = ((), (0,))
     flops = 10
 
-    def forward(self, x: Array, y: Array) -> Array:
+    def forward(self, *inputs: Array) -> Array:
+        x, y = inputs
         # NumPy's ** knows 2, 0.5 and -1 as cheap special cases, but only as Python numbers.
-        return np.asarray(x ** y.item(), x.dtype) if y.ndim == 0 else np.power(x, y)
+        return np.asarray(x ** y.item(), x.dtype) if y.ndim == 0 else super().forward(x, y)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Gradients:
         x, y = call.inputs
@@ -154,7 +160,7 @@ class Power(Arithmetic):
         by_x = by_y = None
         if need_x:
             # 0 · x⁻¹ would be NaN here; elsewhere the 0 of y has a derivative by y, so it stays.
-            flat = (y == 0) & (x.abs() < float(np.finfo(x.dtype).tiny))
+            flat = (y == 0) & ((x.abs() < float(np.finfo(x.dtype).tiny)) | (x != x))
             by_x = where(flat, 0, cotangent * y * power(where(flat, 1, x), where(flat, 1, y - 1)))
         if need_y:
             limit = (x == 0) & (y >= 0)
@@ -170,3 +176,7 @@ def power(x: Operand, y: Operand) -> Tensor:
             f"power: {y.dtype} has no negative powers; convert with x.astype('float32')"
         )
     return binary(Power(), x, y)
+
+
+pow = power
+"""The array API standard's name of `power`."""

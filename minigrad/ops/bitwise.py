@@ -10,6 +10,15 @@ from minigrad.ops.elementwise import Ufunc, unary
 from minigrad.spec import Spec
 from minigrad.tensor import Operand, Tensor
 
+__all__ = [
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_left_shift",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+]
+
 
 class Bitwise(Ufunc):
     """z = x ? y, bit by bit, of integers and of the dtypes in `kinds`; it has no derivative."""

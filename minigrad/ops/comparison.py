@@ -7,9 +7,23 @@ from typing import ClassVar
 import numpy as np
 
 from minigrad.errors import DtypeError
+from minigrad.kernels import recycled
 from minigrad.ops.elementwise import Elementwise, operands
 from minigrad.spec import Spec
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
+
+__all__ = [
+    "equal",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "not_equal",
+]
 
 
 class Comparison(Elementwise):
@@ -22,8 +36,7 @@ class Comparison(Elementwise):
         return Spec.of(super().infer(*inputs).shape, np.dtype("bool"))
 
     def forward(self, *inputs: Array) -> Array:
-        result: Array = self.ufunc(*inputs)
-        return result
+        return recycled.call(self.ufunc, *inputs, dtype=np.bool_)
 
 
 class Equal(Comparison):

@@ -1,4 +1,4 @@
-"""Running sums and products along an axis, and the product over axes.
+"""Running sums and products along an axis, differences, and the product over axes.
 
 The gradient of a running product is a running product times a linear recurrence, and the gradient
 of a linear recurrence is one again: so nothing divides by an element, and zeros do no harm, in
@@ -13,35 +13,42 @@ from typing import ClassVar
 
 import numpy as np
 
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.op import Call, Cost, Op, bytes_moved
-from minigrad.ops.movement import concat, permute_dims, reshape
-from minigrad.ops.reduction import Reduction, widened
+from minigrad.ops.elementwise import operands
+from minigrad.ops.movement import (
+    clone,
+    concat,
+    expand,
+    inverse_order,
+    part,
+    permute_dims,
+    reshape,
+)
+from minigrad.ops.reduction import Reduction, reduce, widened
 from minigrad.spec import (
     Axis,
     Spec,
+    as_integer,
     common_dtype,
-    normalize_axes,
     normalize_axis,
     require_floating,
     size_of,
 )
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor, constant
 
-
-def _part(x: Tensor, axis: int, part: slice) -> Tensor:
-    return x[(slice(None),) * axis + (part,)]
+__all__ = ["cumulative_prod", "cumulative_sum", "diff", "prod"]
 
 
 def _reversed(x: Tensor, axis: int) -> Tensor:
-    return _part(x, axis, slice(None, None, -1))
+    return part(x, axis, slice(None, None, -1))
 
 
 def _delayed(x: Tensor, axis: int, first: int) -> Tensor:
     """x moved on by one place along the axis, `first` at its beginning."""
     shape = tuple([min(n, 1) if i == axis else n for i, n in enumerate(x.shape)])
     start = constant(np.full(shape, first, x.dtype))
-    return concat([start, _part(x, axis, slice(None, -1))], axis)
+    return concat([start, part(x, axis, slice(None, -1))], axis)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class LinearRecurrence(Op):
 def _adjoint(a: Tensor, cotangent: Tensor, axis: int) -> Tensor:
     """λ with λ_i = cotangent_i + a_{i+1} λ_{i+1}."""
     # The recurrence leaves its first factor unused, here a_0, which comes out last.
-    following = concat([_part(a, axis, slice(1, None)), _part(a, axis, slice(0, 1))], axis)
+    following = concat([part(a, axis, slice(1, None)), part(a, axis, slice(0, 1))], axis)
     backwards = _reversed(following, axis), _reversed(cotangent, axis)
     return _reversed(apply(LinearRecurrence(axis), *backwards), axis)
 
@@ -162,6 +169,34 @@ def cumulative_prod(x: Operand, axis: int | None = None, include_initial: bool =
     return _cumulative(CumulativeProd, x, axis, include_initial, 1)
 
 
+def diff(
+    x: Operand,
+    n: int = 1,
+    axis: int = -1,
+    prepend: Operand | None = None,
+    append: Operand | None = None,
+) -> Tensor:
+    """The differences x[i+1] - x[i] along `axis`, taken `n` times: what undoes a running sum.
+
+    `prepend` and `append` are joined to x before; a number stands for one place of it. The axis
+    loses n places. Raises ArgumentError, AxisError, ShapeError, DtypeError.
+    """
+    x = as_tensor(x)
+    a, times = normalize_axis("diff", axis, x.ndim), as_integer("diff", "n", n)
+    if times < 0:
+        raise ArgumentError(f"diff: n takes an integer from 0, got {n}")
+    if x.dtype == np.bool_:
+        raise DtypeError("diff: takes numbers, got bool; convert with x.astype('int64')")
+    edge = tuple([1 if i == a else length for i, length in enumerate(x.shape)])
+    parts = [operands("diff", x, y)[1] for y in (prepend, x, append) if y is not None]
+    common_dtype("diff", *[y.spec for y in parts])
+    parts = [y if y.ndim else expand(y, edge) for y in parts]
+    y = concat(parts, a) if len(parts) > 1 else x
+    for _ in range(min(times, y.shape[a])):
+        y = part(y, a, slice(1, None)) - part(y, a, slice(0, -1))
+    return clone(y) if y is x else y
+
+
 class Prod(Reduction):
     """y = Π x over the axes.  dy/dx_i = Π_{j≠i} x_j, taken as the product of all before i by that
     of all behind. Integers multiply in 64 bits, booleans count."""
@@ -185,12 +220,10 @@ class Prod(Reduction):
         before = _delayed(cumulative_prod(rows, last), last, 1)
         behind = _delayed(cumulative_prod(_reversed(rows, last), last), last, 1)
         gradient = before * _reversed(behind, last) * reshape(cotangent, (*lengths, 1))
-        inverse = sorted(range(len(order)), key=order.__getitem__)
-        return permute_dims(reshape(gradient, moved.shape), inverse)
+        return permute_dims(reshape(gradient, moved.shape), inverse_order(order))
 
 
 def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product over `axis`: one, several, or (None) all axes; its gradient is right with
     zeros among the factors too."""
-    x = as_tensor(x)
-    return apply(Prod(normalize_axes("prod", axis, x.ndim), bool(keepdims)), x)
+    return reduce(Prod, x, axis, keepdims)

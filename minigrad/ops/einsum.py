@@ -17,6 +17,8 @@ from minigrad.ops.triangle import diagonal
 from minigrad.spec import common_dtype, require_floating, size_of
 from minigrad.tensor import Operand, Tensor, as_tensor
 
+__all__ = ["einsum"]
+
 Labels = tuple[str, ...]
 Labelled = tuple[Tensor, Labels]
 

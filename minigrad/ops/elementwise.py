@@ -12,10 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad.errors import DtypeError
+from minigrad.kernels import recycled
 from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.ops.movement import unbroadcast
 from minigrad.spec import FLOATING, Spec, broadcast_shapes, common_dtype, require_floating
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor, constant
+
+__all__ = ["abs", "exp", "log", "negative", "sqrt", "where"]
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -68,22 +71,25 @@ class Ufunc(Elementwise):
     ufunc: ClassVar[np.ufunc]
 
     def forward(self, *inputs: Array) -> Array:
-        result: Array = self.ufunc(*inputs)
-        return result
+        return recycled.call(self.ufunc, *inputs)
+
+
+def require_numbers(op: str, spec: Spec) -> None:
+    """Raise unless the dtype is one of numbers: floating-point or integers, not booleans."""
+    if spec.dtype == np.bool_:
+        raise DtypeError(f"{op}: takes numbers, got bool; convert with x.astype('int64')")
 
 
 class Numeric(Ufunc):
-    """An elementwise op of numbers, integers too, whose derivative reads nothing."""
+    """An elementwise op of numbers, integers too. What a subclass says of its derivative reads
+    nothing, unless it says otherwise."""
 
     floating_only = False
     reads_inputs: ClassVar[tuple[tuple[int, ...], ...]] = ()
 
     def infer(self, *inputs: Spec) -> Spec:
         spec = super().infer(*inputs)
-        if spec.dtype == np.bool_:
-            raise DtypeError(
-                f"{self.name}: takes numbers, got bool; convert with x.astype('int64')"
-            )
+        require_numbers(self.name, spec)
         return spec
 
 
@@ -133,18 +139,11 @@ def unary(op: Elementwise, x: Operand) -> Tensor:
     return y
 
 
-class Negative(Elementwise):
+class Negative(Numeric):
     """y = -x.  dy/dx = -1."""
 
     name = "negative"
-
-    def infer(self, *inputs: Spec) -> Spec:
-        if inputs[0].dtype == np.bool_:
-            raise DtypeError("negative: takes numbers, got bool")
-        return inputs[0]
-
-    def forward(self, x: Array) -> Array:
-        return np.negative(x)
+    ufunc = np.negative
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor:
         return -cotangent
@@ -162,7 +161,7 @@ class Abs(Elementwise):
     reads_inputs = ((0,),)
 
     def forward(self, x: Array) -> Array:
-        return np.abs(x)
+        return recycled.call(np.absolute, x)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor:
         (x,) = call.inputs
@@ -174,15 +173,13 @@ def abs(x: Operand) -> Tensor:
     return unary(Abs(), x)
 
 
-class Exp(Elementwise):
+class Exp(Ufunc):
     """y = e^x.  dy/dx = y."""
 
     name = "exp"
-    floating_only = True
+    ufunc = np.exp
+    reads_inputs = ()
     reads_outputs = ((0,),)
-
-    def forward(self, x: Array) -> Array:
-        return np.exp(x)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor:
         return cotangent * call.outputs[0]
@@ -193,15 +190,11 @@ def exp(x: Operand) -> Tensor:
     return unary(Exp(), x)
 
 
-class Log(Elementwise):
+class Log(Ufunc):
     """y = ln x.  dy/dx = 1 / x.  NaN for x < 0 and -inf at 0, as in NumPy."""
 
     name = "log"
-    floating_only = True
-    reads_inputs = ((0,),)
-
-    def forward(self, x: Array) -> Array:
-        return np.log(x)
+    ufunc = np.log
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor:
         return cotangent / call.inputs[0]
@@ -212,15 +205,13 @@ def log(x: Operand) -> Tensor:
     return unary(Log(), x)
 
 
-class Sqrt(Elementwise):
+class Sqrt(Ufunc):
     """y = sqrt(x).  dy/dx = 1 / (2 y), taken as 0 at 0."""
 
     name = "sqrt"
-    floating_only = True
+    ufunc = np.sqrt
+    reads_inputs = ()
     reads_outputs = ((0,),)
-
-    def forward(self, x: Array) -> Array:
-        return np.sqrt(x)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor:
         (y,) = call.outputs
@@ -248,7 +239,7 @@ class Where(Elementwise):
         return Spec.of(broadcast_shapes("where", condition.shape, x1.shape, x2.shape), dtype)
 
     def forward(self, condition: Array, x1: Array, x2: Array) -> Array:
-        return np.where(condition, x1, x2)
+        return recycled.select(condition, x1, x2)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Gradients:
         condition = call.inputs[0]

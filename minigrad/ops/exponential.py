@@ -13,6 +13,8 @@ from minigrad.ops.elementwise import Gradients, Ufunc, unary, where
 from minigrad.ops.floating import isinf
 from minigrad.tensor import Operand, Tensor
 
+__all__ = ["exp2", "expm1", "log1p", "log2", "log10", "logaddexp"]
+
 
 class Exp2(Ufunc):
     """y = 2^x.  dy/dx = y ln 2."""

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad.errors import ArgumentError, DtypeError
+from minigrad.errors import ArgumentError
 from minigrad.op import Call
 from minigrad.ops.arithmetic import binary
-from minigrad.ops.elementwise import Gradients, Numeric, operands, where
+from minigrad.ops.elementwise import Gradients, Numeric, operands, require_numbers, where
 from minigrad.ops.floating import isnan
 from minigrad.spec import broadcast_shapes, common_dtype
 from minigrad.tensor import Operand, Tensor, as_tensor
+
+__all__ = ["clip", "maximum", "minimum"]
 
 
 def _shared(call: Call, cotangent: Tensor, losing: tuple[Tensor, Tensor]) -> Gradients:
@@ -71,8 +73,7 @@ def clip(x: Operand, min: Operand | None = None, max: Operand | None = None) -> 
     Raises ArgumentError without a bound, DtypeError, ShapeError.
     """
     x = as_tensor(x)
-    if x.dtype == np.bool_:
-        raise DtypeError("clip: takes numbers, got bool; convert with x.astype('int64')")
+    require_numbers("clip", x.spec)
     if min is None and max is None:
         raise ArgumentError("clip: takes a bound: min, max or both, got neither")
     for bound, is_lower in ((min, True), (max, False)):

@@ -10,6 +10,8 @@ from minigrad.ops.comparison import Comparison
 from minigrad.ops.elementwise import Gradients, Numeric, Ufunc, nothing_of, unary, where
 from minigrad.tensor import Operand, Tensor
 
+__all__ = ["copysign", "isfinite", "isinf", "isnan", "nextafter", "sign", "signbit"]
+
 
 class Sign(Numeric):
     """y = -1 for x < 0, 0 at 0, 1 for x > 0, NaN for NaN.  dy/dx = 0."""

@@ -1,6 +1,7 @@
 """Reading and adding at integer positions along one axis, and `x.at[index]`.
 
-All of it is `GetItem`, `IndexAdd` and `SetItem` with the index built here.
+All of it is done by the ops of `indexing.py`, with the index built here. What `x.at` returns is
+always a new tensor.
 """
 
 from __future__ import annotations
@@ -9,19 +10,25 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import IndexingError, ShapeError
+from minigrad.errors import ShapeError
+from minigrad.ops.cumulative import prod
 from minigrad.ops.elementwise import operands
 from minigrad.ops.indexing import (
     GetItem,
     IndexAdd,
+    MaxAt,
+    MinAt,
     SetItem,
     fitted,
     indexed_shape,
     normalize_index,
+    setitem,
 )
 from minigrad.ops.movement import flatten, require_integers
-from minigrad.spec import Shape, broadcast_shapes, common_dtype, normalize_axis
-from minigrad.tensor import Operand, Tensor, apply, as_tensor
+from minigrad.spec import Shape, broadcast_shapes, common_dtype, normalize_axis, require_floating
+from minigrad.tensor import Operand, Tensor, apply, as_tensor, constant
+
+__all__ = ["scatter_add", "take", "take_along_axis"]
 
 
 def _read(op: str, x: Tensor, index: Any) -> Tensor:
@@ -36,6 +43,28 @@ def _sum_at(op: str, x: Tensor, index: Any, value: Tensor) -> Tensor:
     shape = indexed_shape(op, x.shape, template, [a.spec for a in arrays])
     y: Tensor = apply(IndexAdd(template, x.shape), fitted(op, value, shape), *arrays)
     return y
+
+
+def _product_at(op: str, x: Tensor, index: Any, value: Tensor) -> Tensor:
+    """Ones of the shape of x, multiplied by the values at the index."""
+    common_dtype(op, x.spec, value.spec)
+    template, arrays = normalize_index(op, x, index)
+    shape = indexed_shape(op, x.shape, template, [a.spec for a in arrays])
+    value = fitted(op, value, shape)
+    ones = constant(np.ones(x.shape, x.dtype))
+    numbers = constant(np.arange(x.size).reshape(x.shape))
+    places = apply(GetItem(template), numbers, *arrays).numpy().reshape(-1)
+    found, row, counts = np.unique(places, return_inverse=True, return_counts=True)
+    if len(found) == len(places):
+        y: Tensor = apply(SetItem(template), ones, value, *arrays)
+        return y
+    # One row a place, filled up with ones: (places, most values at one of them).
+    order = np.argsort(row, kind="stable")
+    column = np.empty_like(row)
+    column[order] = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    table = setitem(np.ones((len(found), counts.max()), x.dtype), (row, column), flatten(value))
+    products = prod(table, axis=1).astype(x.dtype)
+    return setitem(flatten(ones), found, products).reshape(x.shape)
 
 
 def take(x: Operand, indices: Operand, axis: int | None = None) -> Tensor:
@@ -119,7 +148,7 @@ class AtIndex:
     def set(self, value: Operand) -> Tensor:
         """x with `value` at the index; where it occurs twice, the last value stands."""
         x, value = operands("at.set", self._x, value)
-        return self._write("at.set", x, value)
+        return self._write("at.set", SetItem, x, value)
 
     def add(self, value: Operand) -> Tensor:
         """x with `value` added at the index, twice where it occurs twice."""
@@ -134,29 +163,37 @@ class AtIndex:
         return x - _sum_at("at.subtract", x, self._index, value)
 
     def multiply(self, value: Operand) -> Tensor:
-        """x multiplied by `value` at the index. Raises IndexingError if a place occurs twice."""
+        """x multiplied by `value` at the index, twice where it occurs twice. The gradient is right
+        with zeros among the factors too."""
         x, value = operands("at.multiply", self._x, value)
-        return self._write("at.multiply", x, self._unique("at.multiply") * value)
+        return x * _product_at("at.multiply", x, self._index, value)
 
     def divide(self, value: Operand) -> Tensor:
-        """x divided by `value` at the index. Raises IndexingError if a place occurs twice."""
+        """x divided by `value` at the index, twice where it occurs twice."""
         x, value = operands("at.divide", self._x, value)
-        return self._write("at.divide", x, self._unique("at.divide") / value)
+        require_floating("at.divide", x.spec)
+        return x / _product_at("at.divide", x, self._index, value)
 
-    def _write(self, op: str, x: Tensor, value: Tensor) -> Tensor:
+    def max(self, value: Operand) -> Tensor:
+        """x with the larger of itself and `value` at the index; where it occurs twice, with the
+        largest. Equal ones share the gradient."""
+        x, value = operands("at.max", self._x, value)
+        return self._write("at.max", MaxAt, x, value)
+
+    def min(self, value: Operand) -> Tensor:
+        """x with the smaller of itself and `value` at the index; where it occurs twice, with the
+        smallest. Equal ones share the gradient."""
+        x, value = operands("at.min", self._x, value)
+        return self._write("at.min", MinAt, x, value)
+
+    def _write(
+        self, op: str, kind: type[SetItem | MaxAt | MinAt], x: Tensor, value: Tensor
+    ) -> Tensor:
         common_dtype(op, x.spec, value.spec)
         template, arrays = normalize_index(op, x, self._index)
         shape = indexed_shape(op, x.shape, template, [a.spec for a in arrays])
-        y: Tensor = apply(SetItem(template), x, fitted(op, value, shape), *arrays)
+        y: Tensor = apply(kind(template), x, fitted(op, value, shape), *arrays)
         return y
-
-    def _unique(self, op: str) -> Tensor:
-        """x[index], if the index names no place twice."""
-        x = self._x
-        places = _read(op, as_tensor(np.arange(x.size).reshape(x.shape)), self._index).numpy()
-        if len(np.unique(places)) != places.size:
-            raise IndexingError(f"{op}: the index names a place twice, which has no one result")
-        return _read(op, x, self._index)
 
 
 def at(x: Operand) -> At:

@@ -11,6 +11,8 @@ from minigrad.op import Call
 from minigrad.ops.elementwise import Ufunc, sqrt, unary
 from minigrad.tensor import Operand, Tensor
 
+__all__ = ["acosh", "asinh", "atanh", "cosh", "sinh"]
+
 
 class Sinh(Ufunc):
     """y = sinh x.  dy/dx = cosh x."""

@@ -14,11 +14,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad.errors import DtypeError, IndexingError, ShapeError
-from minigrad.op import Call, Reads
+from minigrad.op import Call, Cost, Reads, bytes_moved
 from minigrad.ops.elementwise import operands
 from minigrad.ops.movement import Movement, expand, reshape
 from minigrad.spec import FLOATING, Shape, Spec, broadcast_shapes, common_dtype
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor, constant
+
+__all__ = ["getitem", "setitem"]
 
 ARRAY = "array"
 """Stands in a template where an integer array indexes."""
@@ -154,6 +156,64 @@ class SetItem(Movement):
         writer = np.empty(shape, np.int64)
         writer[index] = order
         return constant((writer[index] == order).astype(v.dtype))
+
+
+@dataclass(frozen=True)
+class ExtremumAt(Movement):
+    """y = x, then y[index] = the larger, or smaller, of y[index] and v, for one value after the
+    other. The cotangent at a place is shared equally by the element of x and the values v that
+    are equal to y there (a subgradient, as at the ties of `max`). NaN wins."""
+
+    function: ClassVar[np.ufunc]
+    template: Template
+
+    def infer(self, x: Spec, v: Spec, *arrays: Spec) -> Spec:
+        expected = indexed_shape(self.name, x.shape, self.template, arrays)
+        if v.shape != expected:
+            raise ShapeError(f"{self.name}: the index takes values of {expected}, got {v.shape}")
+        return Spec.of(x.shape, common_dtype(self.name, x, v))
+
+    def forward(self, x: Array, v: Array, *arrays: Array) -> Array:
+        y = x.copy(order="K")
+        index = _assemble(self.template, arrays)
+        if arrays:
+            self.function.at(y, index, v)
+        else:
+            y[index] = self.function(y[index], v)
+        return y
+
+    def reads(self, needs: tuple[bool, ...]) -> Reads:
+        return tuple(range(len(needs))), (0,)
+
+    def backward(self, call: Call, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+        x, v, *arrays = call.inputs
+        (y,) = call.outputs
+        read = GetItem(self.template)
+        kept = (x == y).astype(x.dtype)
+        written = (v == apply(read, y, *arrays)).astype(x.dtype)
+        ties = kept + apply(IndexAdd(self.template, x.shape), written, *arrays)
+        by_x = cotangent * kept / ties if call.needs[0] else None
+        by_v = apply(read, cotangent / ties, *arrays) * written if call.needs[1] else None
+        return by_x, by_v, *[None] * len(arrays)
+
+    def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
+        return Cost(0, inputs[1].size, bytes_moved(inputs, outputs))
+
+
+class MaxAt(ExtremumAt):
+    """y = x, then y[index] = max(y[index], v), one value after the other; equal ones share the
+    gradient."""
+
+    name = "max_at"
+    function = np.maximum
+
+
+class MinAt(ExtremumAt):
+    """y = x, then y[index] = min(y[index], v), one value after the other; equal ones share the
+    gradient."""
+
+    name = "min_at"
+    function = np.minimum
 
 
 # -- from Python's index to the normal form ----------------------------------------------------

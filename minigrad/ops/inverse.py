@@ -1,4 +1,4 @@
-"""Inverses and determinants: inv, solve, det, slogdet, pinv, matrix_power.
+"""Inverses: inv, solve, pinv, matrix_power.
 
 The derivatives are those of Giles, "An extended collection of matrix derivative results for
 forward and reverse mode algorithmic differentiation" (2008). A singular matrix is a LinAlgError
@@ -7,20 +7,21 @@ where its inverse is needed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.errors import ShapeError
 from minigrad.op import Call, Cost, bytes_moved
-from minigrad.ops.lapack import MatrixOp, identity, lapack, or_zeros, require_matrices
+from minigrad.ops.lapack import MatrixOp, identity, lapack, relative_tolerance, require_matrices
 from minigrad.ops.linear import matmul
 from minigrad.ops.movement import expand, matrix_transpose, reshape
 from minigrad.spec import Spec, as_integer, broadcast_shapes, common_dtype, size_of
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
+
+__all__ = ["inv", "matrix_power", "pinv", "solve"]
 
 SINGULAR = "a matrix is singular, so it has no inverse"
 
@@ -106,110 +107,6 @@ def solve(x1: Operand, x2: Operand) -> Tensor:
     return reshape(x, x.shape[:-1]) if vector else x
 
 
-class Det(MatrixOp):
-    """y = det A.  dL/dA = (dL/dy) C with the cofactors C, which are det(A) A⁻ᵀ where A is
-    regular (Giles 2008, section 2.2.4), and exist where it is singular."""
-
-    name = "det"
-    reads_inputs = ((0,),)
-
-    def infer(self, a: Spec) -> Spec:
-        require_matrices("det", a, square=True)
-        return Spec.of(a.shape[:-2], a.dtype)
-
-    def forward(self, a: Array) -> Array:
-        with lapack("det", SINGULAR):
-            return np.asarray(np.linalg.det(a), a.dtype)
-
-    def backward(self, call: Call, cotangent: Tensor) -> Tensor:
-        return _as_matrices(cotangent) * apply(Cofactor(), call.inputs[0])
-
-    def flops(self, m: int, n: int) -> int:
-        return 2 * n**3 // 3
-
-
-class Cofactor(MatrixOp):
-    """C_ij = d det(A) / dA_ij = det(U) det(V) Σ_k U_ik V_jk Π_{l≠k} s_l, with A = U diag(s) Vᵀ.
-
-    dL/dA = (tr(Gᵀ C) I - C Gᵀ) A⁻ᵀ with G = dL/dC, from C = det(A) A⁻ᵀ: the second derivative of
-    a determinant needs a regular matrix, and is a LinAlgError elsewhere.
-    """
-
-    name = "cofactor"
-    reads_inputs = ((0,),)
-    reads_outputs = ((0,),)
-
-    def infer(self, a: Spec) -> Spec:
-        require_matrices("cofactor", a, square=True)
-        return a
-
-    def forward(self, a: Array) -> Array:
-        with lapack("cofactor", "the singular values were not found"):
-            u, s, vh = np.linalg.svd(a)
-            sign = np.linalg.det(u) * np.linalg.det(vh)
-        others = np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :])
-        products = np.prod(others, axis=-1) * sign[..., None]
-        return np.asarray((u * products[..., None, :]) @ vh, a.dtype)
-
-    def backward(self, call: Call, cotangent: Tensor) -> Tensor:
-        (a,), (c,) = call.inputs, call.outputs
-        total = _as_matrices((cotangent * c).sum(axis=(-2, -1)))
-        product = matmul(c, matrix_transpose(cotangent))
-        return matmul(total * identity(a.shape[-1], a) - product, matrix_transpose(inv(a)))
-
-    def flops(self, m: int, n: int) -> int:
-        return 22 * n**3
-
-
-def _as_matrices(x: Tensor) -> Tensor:
-    """(...) as (..., 1, 1)."""
-    return reshape(x, (*x.shape, 1, 1))
-
-
-def det(x: Operand) -> Tensor:
-    """The determinant of each square matrix, (..., n, n) to (...).
-
-    Differentiable at singular matrices too; a second time at regular ones only (LinAlgError).
-    """
-    y: Tensor = apply(Det(), as_tensor(x))
-    return y
-
-
-class SLogDet(MatrixOp):
-    """sign(det A) and y = ln |det A|.  dL/dA = (dL/dy) A⁻ᵀ (Giles 2008, section 2.2.4); the sign
-    is constant where it has a derivative."""
-
-    name = "slogdet"
-    reads_inputs = ((0,),)
-
-    def infer(self, a: Spec) -> tuple[Spec, Spec]:
-        require_matrices("slogdet", a, square=True)
-        spec = Spec.of(a.shape[:-2], a.dtype)
-        return spec, spec
-
-    def forward(self, a: Array) -> tuple[Array, Array]:
-        with lapack("slogdet", SINGULAR):
-            sign, logarithm = np.linalg.slogdet(a)
-        return np.asarray(sign, a.dtype), np.asarray(logarithm, a.dtype)
-
-    def backward(self, call: Call, sign: Tensor | None, logarithm: Tensor | None) -> Tensor:
-        cotangent = or_zeros(logarithm, call.output_specs[1])
-        return _as_matrices(cotangent) * matrix_transpose(inv(call.inputs[0]))
-
-    def flops(self, m: int, n: int) -> int:
-        return 2 * n**3 // 3
-
-
-def slogdet(x: Operand) -> tuple[Tensor, Tensor]:
-    """The sign (-1, 0 or 1) and the logarithm of the absolute value of each determinant.
-
-    (..., n, n) to two tensors (...). A singular matrix has 0 and -inf, and no gradient
-    (LinAlgError in the backward pass).
-    """
-    sign, logarithm = apply(SLogDet(), as_tensor(x))
-    return sign, logarithm
-
-
 @dataclass(frozen=True)
 class Pinv(MatrixOp):
     """Y = A⁺, the inverse of A between its row space and its column space; singular values up to
@@ -257,11 +154,7 @@ def pinv(x: Operand, rtol: float | None = None) -> Tensor:
     """
     a = as_tensor(x)
     require_matrices("pinv", a.spec)
-    if rtol is None:
-        rtol = max(a.shape[-2:]) * float(np.finfo(a.dtype).eps)
-    if isinstance(rtol, bool) or not isinstance(rtol, (int, float)) or not 0 <= rtol < math.inf:
-        raise ArgumentError(f"pinv: rtol takes a number of at least 0, got {rtol!r}")
-    y: Tensor = apply(Pinv(float(rtol)), a)
+    y: Tensor = apply(Pinv(relative_tolerance("pinv", rtol, a.spec)), a)
     return y
 
 

@@ -11,6 +11,8 @@ from minigrad.ops.movement import expand, matrix_transpose, reshape
 from minigrad.spec import Spec, broadcast_shapes, common_dtype, require_floating, size_of
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
+__all__ = ["matmul"]
+
 
 class MatMul(Op):
     """C = A B, for each matrix of a batch of shape (..., n, k) and (..., k, m).

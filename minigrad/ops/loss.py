@@ -1,4 +1,4 @@
-"""log_softmax, and the losses of classification on it and on scores of two classes."""
+"""The losses of classification: on log-probabilities, and on scores of two classes."""
 
 from __future__ import annotations
 
@@ -8,56 +8,24 @@ from typing import ClassVar
 
 import numpy as np
 
+from minigrad import kernels
 from minigrad.errors import ArgumentError, IndexingError, ShapeError
 from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.ops.activation import sigmoid
 from minigrad.ops.elementwise import Elementwise, Gradients, log, operands, where
 from minigrad.ops.movement import require_integers
 from minigrad.ops.number import as_number
+from minigrad.ops.softmax import log_softmax
 from minigrad.spec import (
     FLOATING,
     Spec,
     as_integer,
     common_dtype,
-    normalize_axis,
     require_floating,
 )
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor, constant
 
-
-@dataclass(frozen=True)
-class LogSoftmax(Op):
-    """y = x - ln Σ e^x along the axis, computed with the maximum taken out so that nothing
-    overflows.  dL/dx = dL/dy - e^y Σ dL/dy  (Goodfellow et al. 2016, section 6.2.2.3)."""
-
-    name: ClassVar[str] = "log_softmax"
-    reads_outputs: ClassVar[tuple[tuple[int, ...], ...]] = ((0,),)
-    axis: int
-
-    def infer(self, x: Spec) -> Spec:
-        require_floating("log_softmax", x)
-        if x.shape[self.axis] == 0:
-            raise ShapeError(f"log_softmax: axis {self.axis} of shape {x.shape} is empty")
-        return x
-
-    def forward(self, x: Array) -> Array:
-        shifted = x - np.max(x, axis=self.axis, keepdims=True)
-        total = np.sum(np.exp(shifted), axis=self.axis, keepdims=True)
-        result: Array = shifted - np.log(total)
-        return result
-
-    def backward(self, call: Call, cotangent: Tensor) -> Tensor:
-        (y,) = call.outputs
-        return cotangent - y.exp() * cotangent.sum(axis=self.axis, keepdims=True)
-
-    def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
-        return Cost(0, 5 * inputs[0].size, bytes_moved(inputs, outputs))
-
-
-def log_softmax(x: Operand, axis: int = -1) -> Tensor:
-    """The logarithm of the softmax of x along `axis`."""
-    x = as_tensor(x)
-    return apply(LogSoftmax(normalize_axis("log_softmax", axis, x.ndim)), x)
+__all__ = ["bernoulli_loss", "cross_entropy", "logistic_loss", "nll_loss"]
 
 
 class LogisticLoss(Elementwise):
@@ -155,6 +123,61 @@ def nll_loss(
     return _reduced("nll_loss", losses, shares, reduction)
 
 
+@dataclass(frozen=True)
+class CrossEntropy(Op):
+    """y = -ln p[n, t[n]] where p = softmax(x) over the classes (axis 1) and t are whole numbers,
+    for each n, or their sum or mean; and the slopes s = dy/dx = c (p - o), o being 1 at the class
+    and 0 elsewhere, and c = 1 / N for the mean, else 1  (Goodfellow et al. 2016, section 6.2.2.3).
+
+    dL/dx = s dL/dy;  for the cotangent u of s: c p (u - Σ p u).
+    """
+
+    name: ClassVar[str] = "cross_entropy"
+    reads_inputs: ClassVar[tuple[tuple[int, ...], ...]] = ((1,), ())
+    reads_outputs: ClassVar[tuple[tuple[int, ...], ...]] = ((1,), ())
+    reduction: str
+
+    def infer(self, x: Spec, classes: Spec) -> tuple[Spec, Spec]:
+        require_floating(self.name, x)
+        fits = x.ndim >= 2 and classes.shape == x.shape[:1] + x.shape[2:]
+        if not fits or classes.dtype.kind not in "iu":
+            raise ShapeError(
+                f"{self.name}: takes scores (N, C, ...) and classes (N, ...) that are integers, "
+                f"got {x} and {classes}"
+            )
+        return Spec.of(classes.shape if self.reduction == "none" else (), x.dtype), x
+
+    def forward(self, x: Array, classes: Array) -> tuple[Array, Array]:
+        losses, slopes = kernels.softmax.cross_entropy(x, classes, self._share(classes.size))
+        if self.reduction == "none":
+            return losses, slopes
+        total = losses.sum(dtype=np.float64) * self._share(classes.size)
+        return np.asarray(total, x.dtype), slopes
+
+    def _share(self, count: int) -> float:
+        return 1 / count if self.reduction == "mean" else 1.0
+
+    def backward(self, call: Call, *cotangents: Tensor | None) -> tuple[Tensor | None, None]:
+        by_loss, by_slopes = cotangents
+        classes, slopes = call.inputs[1], call.outputs[1]
+        by_x = None
+        if by_loss is not None:
+            n, *rest = classes.shape
+            by_x = slopes * (by_loss if self.reduction != "none" else by_loss.reshape(n, 1, *rest))
+        if by_slopes is not None:
+            numbers = np.arange(slopes.shape[1]).reshape(-1, *[1] * (slopes.ndim - 2))
+            one_hot = constant((classes.numpy()[:, None] == numbers).astype(slopes.dtype))
+            share = self._share(classes.size)
+            weighted = (slopes / share + one_hot) * by_slopes
+            p = slopes + share * one_hot
+            more = weighted * share - p * weighted.sum(axis=1, keepdims=True)
+            by_x = more if by_x is None else by_x + more
+        return by_x, None
+
+    def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
+        return Cost(0, 6 * inputs[0].size, bytes_moved(inputs, outputs))
+
+
 def cross_entropy(
     input: Operand,
     target: Operand,
@@ -178,6 +201,9 @@ def cross_entropy(
         return _soft_cross_entropy(scores, goal, weight, smoothing, reduction)
     kept = _check(op, scores, goal, ignore_index, reduction)
     weights = _class_weights(op, weight, scores)
+    if weights is None and not smoothing and kept.all():
+        loss: Tensor = apply(CrossEntropy(reduction), scores, goal)[0]
+        return loss
     likelihoods = log_softmax(scores, 1)
     losses, shares = _nll(likelihoods, goal, kept, weights)
     if smoothing:

@@ -28,6 +28,18 @@ from minigrad.spec import (
 )
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
+__all__ = [
+    "astype",
+    "broadcast_to",
+    "clone",
+    "concat",
+    "expand",
+    "flatten",
+    "matrix_transpose",
+    "permute_dims",
+    "reshape",
+]
+
 
 class Movement(Op):
     """An op that does no arithmetic."""
@@ -102,8 +114,7 @@ class PermuteDims(Movement):
         return x.transpose(self.axes)
 
     def backward(self, call: Call, cotangent: Tensor) -> Tensor:
-        inverse = sorted(range(len(self.axes)), key=self.axes.__getitem__)
-        return permute_dims(cotangent, inverse)
+        return permute_dims(cotangent, inverse_order(self.axes))
 
 
 def permute_dims(x: Operand, axes: Sequence[int]) -> Tensor:
@@ -112,6 +123,11 @@ def permute_dims(x: Operand, axes: Sequence[int]) -> Tensor:
     if not isinstance(axes, Sequence):
         raise ArgumentError(f"permute_dims: axes takes one integer an axis, got {axes!r}")
     return apply(PermuteDims(tuple([normalize_axis("permute_dims", a, x.ndim) for a in axes])), x)
+
+
+def inverse_order(axes: Sequence[int]) -> list[int]:
+    """The permutation that undoes `axes`."""
+    return sorted(range(len(axes)), key=axes.__getitem__)
 
 
 def matrix_transpose(x: Operand) -> Tensor:
@@ -191,24 +207,36 @@ class Concat(Movement):
         start = 0
         for spec, need in zip(call.input_specs, call.needs, strict=True):
             stop = start + spec.shape[self.axis]
-            part = (slice(None),) * self.axis + (slice(start, stop),)
-            gradients.append(cotangent[part] if need else None)
+            gradients.append(part(cotangent, self.axis, slice(start, stop)) if need else None)
             start = stop
         return tuple(gradients)
 
 
 def concat(arrays: Sequence[Operand], axis: int | None = 0) -> Tensor:
     """The arrays joined along an existing axis; None flattens them first."""
-    if isinstance(arrays, str) or not hasattr(arrays, "__iter__"):
-        raise ArgumentError(f"concat: takes a list of arrays, got {arrays!r}")
-    inputs = [as_tensor(x) for x in arrays]
-    if not inputs:
-        raise ShapeError("concat: takes at least one array, got none")
+    inputs = listed("concat", arrays)
     if axis is None:
         inputs, axis = [flatten(x) for x in inputs], 0
     if inputs[0].ndim == 0:
         raise ShapeError("concat: 0-d arrays have no axis to join along")
     return apply(Concat(normalize_axis("concat", axis, inputs[0].ndim)), *inputs)
+
+
+def listed(op: str, arrays: Any) -> list[Tensor]:
+    """At least one array, each as a tensor."""
+    if isinstance(arrays, (str, dict)) or not hasattr(arrays, "__iter__"):
+        raise ArgumentError(f"{op}: takes a list of arrays, got {arrays!r}")
+    if isinstance(arrays, (Tensor, np.ndarray)) and arrays.ndim == 0:
+        raise ArgumentError(f"{op}: takes a list of arrays, got one of shape ()")
+    tensors = [as_tensor(x) for x in arrays]
+    if not tensors:
+        raise ShapeError(f"{op}: takes at least one array, got none")
+    return tensors
+
+
+def part(x: Tensor, axis: int, index: Any) -> Tensor:
+    """x[:, ..., index, ..., :] with the index at `axis`, counted from the front."""
+    return x[(slice(None),) * axis + (index,)]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from minigrad import kernels
+from minigrad.creation import ones_like, zeros_like
 from minigrad.errors import ShapeError
+from minigrad.kernels import recycled
 from minigrad.op import Call, Cost, Op, bytes_moved
+from minigrad.ops.channels import channel_affine, channel_sums
 from minigrad.ops.movement import reshape
 from minigrad.ops.number import as_number
 from minigrad.spec import (
@@ -28,6 +32,8 @@ from minigrad.spec import (
 )
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
+__all__ = ["batch_normalize", "standardize"]
+
 Moments = tuple[Tensor, Tensor, Tensor]
 
 FLOPS = 8
@@ -37,8 +43,8 @@ FLOPS = 8
 def _moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
     """x - mean, the mean and the variance, the last two with their axes kept at length 1."""
     mean = np.asarray(np.mean(x, axis=axes, keepdims=True, dtype=np.float64), x.dtype)
-    centered = np.subtract(x, mean)
-    square = np.square(centered)
+    centered = recycled.call(np.subtract, x, mean)
+    square = recycled.call(np.square, centered)
     variance = np.asarray(np.mean(square, axis=axes, keepdims=True, dtype=np.float64), x.dtype)
     return centered, mean, variance
 
@@ -129,7 +135,7 @@ class BatchNormalize(Op):
     """
 
     name: ClassVar[str] = "batch_normalize"
-    reads_inputs: ClassVar[tuple[tuple[int, ...], ...]] = ((0, 1), (0,), ())
+    reads_inputs: ClassVar[tuple[tuple[int, ...], ...]] = ((0, 1), (0, 1), ())
     reads_outputs: ClassVar[tuple[tuple[int, ...], ...]] = ((1, 2), (1, 2), ())
     eps: float
 
@@ -147,30 +153,24 @@ class BatchNormalize(Op):
         return x, Spec.of(channels, x.dtype), Spec.of(channels, x.dtype)
 
     def forward(self, x: Array, weight: Array, bias: Array) -> tuple[Array, Array, Array]:
-        y, mean, variance = _moments(x, _all_but_channels(x.ndim))
-        shape = mean.shape
-        scale = weight.reshape(shape) * (variance + x.dtype.type(self.eps)) ** x.dtype.type(-0.5)
-        y *= scale
-        y += bias.reshape(shape)
-        return y, mean.reshape(-1), variance.reshape(-1)
+        return kernels.normalization.batch_norm(x, weight, bias, self.eps)
 
     def backward(self, call: Call, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         (x, weight, _), (_, mean, variance) = call.inputs, call.outputs
-        ndim = call.input_specs[0].ndim
-        axes = _all_but_channels(ndim)
+        by_y, *by_moments = cotangents
         by_x = by_weight = by_bias = None
-        by_y = cotangents[0]
-        if call.needs[0] or call.needs[1]:
-            centered = x - channelwise(mean, ndim)
-            spread = channelwise(variance, ndim)
-        if call.needs[0]:
-            given = [None if c is None else channelwise(c, ndim) for c in cotangents[1:]]
-            scaled = None if by_y is None else by_y * channelwise(weight, ndim)
-            by_x = _by_input(centered, spread, self.eps, axes, [scaled, *given])
-        if call.needs[1] and by_y is not None:
-            by_weight = (by_y * centered).sum(axis=axes) * (variance + self.eps) ** -0.5
-        if call.needs[2] and by_y is not None:
-            by_bias = by_y.sum(axis=axes)
+        if by_y is not None and (call.needs[0] or call.needs[1]):
+            op = BatchNormalizeBackward(self.eps)
+            by_x, by_weight, by_bias = apply(op, by_y, x, weight, mean, variance)
+        elif by_y is not None:
+            by_bias = by_y.sum(axis=_all_but_channels(by_y.ndim))
+        if call.needs[0] and by_moments != [None, None]:
+            ndim = x.ndim
+            given = [None if c is None else channelwise(c, ndim) for c in by_moments]
+            centered, spread = x - channelwise(mean, ndim), channelwise(variance, ndim)
+            axes = _all_but_channels(ndim)
+            more = _by_input(centered, spread, self.eps, axes, [None, *given])
+            by_x = more if by_x is None else by_x + more
         return by_x, by_weight, by_bias
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
@@ -183,6 +183,63 @@ def batch_normalize(x: Operand, weight: Operand, bias: Operand, eps: float = 1e-
     op = BatchNormalize(as_number("batch_normalize", "eps", eps, 0))
     moments: Moments = apply(op, as_tensor(x), as_tensor(weight), as_tensor(bias))
     return moments
+
+
+@dataclass(frozen=True)
+class BatchNormalizeBackward(Op):
+    """The gradients of y of `batch_normalize` by x, w and b, given g = dL/dy, and m and v.
+
+    With r = 1 / sqrt(v + ε), d = x - m, G = Σ g, S = Σ g d and n elements to a channel:
+    dx = w r (g - G / n - r² d S / n),  dw = r S,  db = G.  Its own gradient takes g, x, w, m and v
+    as independent. For cotangents u, p, q of the three, and U = Σ u, T = Σ u d, a = w r:
+
+        by g:  a (u - U / n - r² T d / n) + p r d + q
+        by x:  p r g - a r² (S u + T g) / n,  and by m: minus its sum over the channel
+        by w:  r K,  where K = Σ u g - U G / n - r² T S / n
+        by v:  -r³ / 2 (w K - 2 a r T S / n + p S)
+    """
+
+    name: ClassVar[str] = "batch_normalize_backward"
+    reads_inputs: ClassVar[tuple[tuple[int, ...], ...]] = ((0, 1, 2, 3, 4),) * 5
+    eps: float
+
+    def infer(self, grad: Spec, x: Spec, *by_channel: Spec) -> tuple[Spec, Spec, Spec]:
+        require_floating(self.name, grad, x, *by_channel)
+        common_dtype(self.name, grad, x, *by_channel)
+        if x.ndim < 2 or grad != x or any(spec.shape != x.shape[1:2] for spec in by_channel):
+            given = ", ".join(str(spec.shape) for spec in (grad, x, *by_channel))
+            raise ShapeError(
+                f"{self.name}: takes a gradient of the shape of x (N, C, ...), and weight, mean "
+                f"and variance (C,), got shapes {given}"
+            )
+        return x, by_channel[0], by_channel[0]
+
+    def forward(
+        self, grad: Array, x: Array, weight: Array, mean: Array, variance: Array
+    ) -> tuple[Array, Array, Array]:
+        return kernels.normalization.batch_norm_backward(grad, x, weight, mean, variance, self.eps)
+
+    def backward(self, call: Call, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
+        g, x, weight, mean, variance = call.inputs
+        zero = zeros_like(mean)
+        u = zeros_like(x) if cotangents[0] is None else cotangents[0]
+        p, q = (zero if c is None else c for c in cotangents[1:])
+        n = x.size // mean.size
+        r = (variance + self.eps) ** -0.5
+        a = weight * r
+        d = channel_affine(x, ones_like(mean), -mean)
+        T, U = channel_sums(u, d)
+        S, G = channel_sums(g, d)
+        K = channel_sums(u, g)[0] - (U * G + r * r * T * S) / n
+        slope = p * r - a * r * r * T / n
+        by_g = channel_affine(u, a, q - a * U / n) + channel_affine(d, slope, zero)
+        by_x = channel_affine(u, -(a * r * r * S / n), zero) + channel_affine(g, slope, zero)
+        by_mean = a * r * r * S * U / n - slope * G
+        by_variance = -(r**3) / 2 * (weight * K - 2 * a * r * T * S / n + p * S)
+        return by_g, by_x, r * K, by_mean, by_variance
+
+    def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
+        return Cost(0, FLOPS * inputs[0].size, bytes_moved(inputs, outputs))
 
 
 def _all_but_channels(ndim: int) -> tuple[int, ...]:

@@ -10,11 +10,11 @@ import math
 from typing import Any
 
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.ops.decompositions import svdvals
 from minigrad.ops.elementwise import abs, sqrt, where
 from minigrad.ops.lapack import require_matrices
 from minigrad.ops.movement import permute_dims, reshape
 from minigrad.ops.reduction import max, min
+from minigrad.ops.spectral import svdvals
 from minigrad.spec import (
     Axis,
     normalize_axes,
@@ -23,6 +23,8 @@ from minigrad.spec import (
     require_floating,
 )
 from minigrad.tensor import Operand, Tensor, as_tensor
+
+__all__ = ["matrix_norm", "norm", "vector_norm"]
 
 Order = int | float | str | None
 

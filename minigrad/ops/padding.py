@@ -14,10 +14,11 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.indexing import setitem
-from minigrad.ops.movement import concat, expand
-from minigrad.ops.rearrange import part
+from minigrad.ops.movement import concat, expand, part
 from minigrad.spec import as_integer, as_shape
 from minigrad.tensor import Array, Operand, Tensor, as_tensor, constant
+
+__all__ = ["pad"]
 
 Widths = list[tuple[int, int]]
 

@@ -19,6 +19,8 @@ from minigrad.spec import (
 )
 from minigrad.tensor import Operand, Tensor, as_tensor
 
+__all__ = ["cross", "inner", "kron", "outer", "tensordot", "vecdot"]
+
 
 def tensordot(x1: Operand, x2: Operand, axes: int | Sequence[Any] = 2) -> Tensor:
     """The sum of products over axes of x1 and as many of x2, as one matrix product.

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ArgumentError
-from minigrad.ops import decompositions, triangle
-from minigrad.ops.decompositions import SVDResult
+from minigrad.ops import triangle
 from minigrad.ops.movement import permute_dims
-from minigrad.tensor import Tensor, as_tensor, asarray
+from minigrad.tensor import Operand, Tensor, as_tensor, asarray
 
 OTHER_NAMES = {
     "amax": "max",
@@ -34,7 +33,7 @@ OTHER_NAMES = {
 """NumPy's name, where it is not ours."""
 
 
-def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
+def transpose(x: Operand, axes: Sequence[int] | None = None) -> Tensor:
     """NumPy's transpose: without axes in reverse order."""
     return permute_dims(x, range(as_tensor(x).ndim)[::-1] if axes is None else axes)
 
@@ -49,15 +48,8 @@ def trace(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     return triangle.trace(x, offset, axis1, axis2)
 
 
-def svd(x: Tensor, full_matrices: bool = True) -> SVDResult:
-    """NumPy's svd: with full matrices, which are the reduced ones where x is square."""
-    square = x.ndim > 1 and x.shape[-1] == x.shape[-2]
-    return decompositions.svd(x, full_matrices and not square)
-
-
 OTHER_DEFAULTS: dict[Any, Callable[..., Any]] = {
     np.diagonal: diagonal,
-    np.linalg.svd: svd,
     np.trace: trace,
     np.transpose: transpose,
 }
@@ -169,12 +161,3 @@ def from_dlpack(x: Any) -> Tensor:
         return asarray(np.from_dlpack(x))
     except (AttributeError, BufferError, TypeError, ValueError, RuntimeError) as error:
         raise ArgumentError(f"from_dlpack: {type(x).__name__} cannot be shared: {error}") from None
-
-
-METHODS: dict[str, Callable[..., Any]] = {
-    "__array_function__": array_function,
-    "__array_ufunc__": array_ufunc,
-    "__dlpack__": dlpack,
-    "__dlpack_device__": dlpack_device,
-}
-"""The methods by which other libraries find a tensor."""

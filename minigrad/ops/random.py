@@ -14,6 +14,8 @@ from minigrad.random import Draw, generator, next_draw
 from minigrad.spec import Spec, bool_, require_floating
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
+__all__ = ["dropout"]
+
 
 @dataclass(frozen=True)
 class Dropout(Op):

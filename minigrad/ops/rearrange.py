@@ -12,7 +12,16 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, AxisError, ShapeError
 from minigrad.ops.indexing import getitem
-from minigrad.ops.movement import concat, expand, flatten, permute_dims, require_integers, reshape
+from minigrad.ops.movement import (
+    concat,
+    expand,
+    flatten,
+    listed,
+    part,
+    permute_dims,
+    require_integers,
+    reshape,
+)
 from minigrad.spec import (
     Axis,
     as_integer,
@@ -22,22 +31,20 @@ from minigrad.spec import (
 )
 from minigrad.tensor import Operand, Tensor, as_tensor
 
-
-def part(x: Tensor, axis: int, index: Any) -> Tensor:
-    """x[:, ..., index, ..., :] with the index at `axis`, counted from the front."""
-    return getitem(x, (slice(None),) * axis + (index,))
-
-
-def tensors(op: str, arrays: Any) -> list[Tensor]:
-    """At least one array, each as a tensor."""
-    if isinstance(arrays, (str, dict)) or not hasattr(arrays, "__iter__"):
-        raise ArgumentError(f"{op}: takes a list of arrays, got {arrays!r}")
-    if isinstance(arrays, (Tensor, np.ndarray)) and arrays.ndim == 0:
-        raise ArgumentError(f"{op}: takes a list of arrays, got one of shape ()")
-    listed = [as_tensor(x) for x in arrays]
-    if not listed:
-        raise ShapeError(f"{op}: takes at least one array, got none")
-    return listed
+__all__ = [
+    "broadcast_arrays",
+    "expand_dims",
+    "flip",
+    "meshgrid",
+    "moveaxis",
+    "repeat",
+    "roll",
+    "split",
+    "squeeze",
+    "stack",
+    "tile",
+    "unstack",
+]
 
 
 def _listed_axes(op: str, axis: Any, ndim: int) -> list[int]:
@@ -89,9 +96,9 @@ def expand_dims(x: Operand, axis: int | Sequence[int] = 0) -> Tensor:
 
 def broadcast_arrays(*arrays: Operand) -> list[Tensor]:
     """The arrays, all broadcast to one shape."""
-    listed = tensors("broadcast_arrays", arrays)
-    shape = broadcast_shapes("broadcast_arrays", *[x.shape for x in listed])
-    return [expand(x, shape) for x in listed]
+    tensors = listed("broadcast_arrays", arrays)
+    shape = broadcast_shapes("broadcast_arrays", *[x.shape for x in tensors])
+    return [expand(x, shape) for x in tensors]
 
 
 def flip(x: Operand, axis: Axis = None) -> Tensor:
@@ -171,12 +178,12 @@ def tile(x: Operand, repetitions: int | Sequence[int]) -> Tensor:
 
 def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
     """The arrays, all of one shape, joined along a new axis."""
-    listed = tensors("stack", arrays)
-    for x in listed:
-        if x.shape != listed[0].shape:
-            raise ShapeError(f"stack: shapes must be equal, got {[x.shape for x in listed]}")
-    a = normalize_axis("stack", axis, listed[0].ndim + 1)
-    return concat([expand_dims(x, a) for x in listed], a)
+    tensors = listed("stack", arrays)
+    for x in tensors:
+        if x.shape != tensors[0].shape:
+            raise ShapeError(f"stack: shapes must be equal, got {[x.shape for x in tensors]}")
+    a = normalize_axis("stack", axis, tensors[0].ndim + 1)
+    return concat([expand_dims(x, a) for x in tensors], a)
 
 
 def split(x: Operand, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
@@ -215,14 +222,14 @@ def meshgrid(*arrays: Operand, indexing: str = "xy") -> list[Tensor]:
     """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"meshgrid: indexing takes 'xy' or 'ij', got {indexing!r}")
-    listed = tensors("meshgrid", arrays)
-    for x in listed:
+    tensors = listed("meshgrid", arrays)
+    for x in tensors:
         if x.ndim > 1:
             raise ShapeError(f"meshgrid: takes vectors, got shape {x.shape}")
-    ndim = len(listed)
+    ndim = len(tensors)
     places = [1, 0, *range(2, ndim)] if indexing == "xy" and ndim > 1 else list(range(ndim))
     vectors = [
         reshape(x, [x.size if axis == place else 1 for axis in range(ndim)])
-        for x, place in zip(listed, places, strict=True)
+        for x, place in zip(tensors, places, strict=True)
     ]
     return broadcast_arrays(*vectors)

@@ -12,14 +12,18 @@ from minigrad.errors import ArgumentError, ShapeError
 from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.spec import (
     Axis,
+    Shape,
     Spec,
     int64,
     normalize_axes,
     reduced_shape,
     require_floating,
+    size_of,
     uint64,
 )
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
+
+__all__ = ["amax", "amin", "argmax", "argmin", "max", "mean", "min", "sum"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,13 @@ class Reduction(Op):
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
         return Cost(0, inputs[0].size, bytes_moved(inputs, outputs))
+
+
+def reduce(op: type[Reduction], x: Operand, axis: Axis, keepdims: bool) -> Tensor:
+    """Apply a reduction over `axis`: one, several, or (None) all axes."""
+    x = as_tensor(x)
+    y: Tensor = apply(op(normalize_axes(op.name, axis, x.ndim), bool(keepdims)), x)
+    return y
 
 
 def widened(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -66,8 +77,7 @@ class Sum(Reduction):
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over `axis`: one, several, or (None) all axes."""
-    x = as_tensor(x)
-    return apply(Sum(normalize_axes("sum", axis, x.ndim), bool(keepdims)), x)
+    return reduce(Sum, x, axis, keepdims)
 
 
 class Mean(Reduction):
@@ -86,17 +96,13 @@ class Mean(Reduction):
     def backward(self, call: Call, cotangent: Tensor) -> Tensor:
         return self.spread(cotangent / self._count(call.input_specs[0].shape), call)
 
-    def _count(self, shape: tuple[int, ...]) -> int:
-        count = 1
-        for axis in self.axes:
-            count *= shape[axis]
-        return count
+    def _count(self, shape: Shape) -> int:
+        return size_of([shape[axis] for axis in self.axes])
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over `axis`: one, several, or (None) all axes. NaN where there is nothing."""
-    x = as_tensor(x)
-    return apply(Mean(normalize_axes("mean", axis, x.ndim), bool(keepdims)), x)
+    return reduce(Mean, x, axis, keepdims)
 
 
 class Extremum(Reduction):
@@ -141,14 +147,12 @@ class Min(Extremum):
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The maximum over `axis`: one, several, or (None) all axes. Ties share the gradient."""
-    x = as_tensor(x)
-    return apply(Max(normalize_axes("max", axis, x.ndim), bool(keepdims)), x)
+    return reduce(Max, x, axis, keepdims)
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The minimum over `axis`: one, several, or (None) all axes. Ties share the gradient."""
-    x = as_tensor(x)
-    return apply(Min(normalize_axes("min", axis, x.ndim), bool(keepdims)), x)
+    return reduce(Min, x, axis, keepdims)
 
 
 amax, amin = max, min

@@ -5,12 +5,18 @@ What rounds is constant between its steps: its gradient is 0, at the steps too (
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
 from minigrad.op import Call
 from minigrad.ops.arithmetic import binary
 from minigrad.ops.elementwise import Gradients, Numeric, nothing_of, unary
+from minigrad.spec import as_integer
 from minigrad.tensor import Array, Operand, Tensor
+
+__all__ = ["ceil", "floor", "floor_divide", "remainder", "round", "trunc"]
 
 
 class Rounding(Numeric):
@@ -18,7 +24,7 @@ class Rounding(Numeric):
 
     def forward(self, *inputs: Array) -> Array:
         (x,) = inputs
-        return x.copy() if x.dtype.kind in "iu" else super().forward(x)
+        return x.copy(order="K") if x.dtype.kind in "iu" else super().forward(x)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor:
         return nothing_of(cotangent)
@@ -48,17 +54,49 @@ def ceil(x: Operand) -> Tensor:
     return unary(Ceil(), x)
 
 
+@dataclass(frozen=True)
 class Round(Rounding):
-    """y = the whole number nearest to x, the even one of two (IEEE 754).  dy/dx = 0."""
+    """y = the multiple of 10^-decimals nearest to x, the even one of two (IEEE 754).  dy/dx = 0."""
 
-    name = "round"
-    ufunc = np.rint
+    name: ClassVar[str] = "round"
+    ufunc: ClassVar[np.ufunc] = np.rint
+    decimals: int = 0
+
+    def forward(self, *inputs: Array) -> Array:
+        (x,) = inputs
+        if self.decimals == 0 or (self.decimals > 0 and x.dtype.kind in "iu"):
+            return super().forward(x)
+        return (_round_number if x.dtype.kind == "f" else _round_integer)(x, self.decimals)
 
 
-def round(x: Operand) -> Tensor:
-    """x rounded to the nearest whole number, halves to the even one, in the dtype of x; the
-    gradient is 0."""
-    return unary(Round(), x)
+def _round_number(x: Array, decimals: int) -> Array:
+    with np.errstate(all="ignore"):
+        y = np.round(x, decimals)
+    # What 10^decimals overflows has no digits so far behind the point, or is none so far before.
+    y = np.where(np.isfinite(y), y, x if decimals > 0 else np.copysign(x.dtype.type(0), x))
+    return np.where(np.isfinite(x), y, x)
+
+
+def _round_integer(x: Array, decimals: int) -> Array:
+    """By whole numbers alone, since a float does not hold all of 64 bits."""
+    unit = 10**-decimals
+    if unit > np.iinfo(x.dtype).max:
+        return np.zeros_like(x)
+    quotient, rest = np.divmod(x, x.dtype.type(unit))
+    other = unit - rest
+    up = (rest > other) | ((rest == other) & (quotient % 2 == 1))
+    return np.asarray((quotient + up) * x.dtype.type(unit), x.dtype)
+
+
+def round(x: Operand, decimals: int = 0) -> Tensor:
+    """x rounded to `decimals` digits behind the point, or (if negative) before it, halves to the
+    even neighbour, element by element, in the dtype of x; the gradient is 0.
+
+    As in NumPy, x · 10^decimals is rounded, so what no binary fraction holds may go either way.
+    Raises ArgumentError unless `decimals` is an integer.
+    """
+    digits = as_integer("round", "decimals", decimals)
+    return unary(Round(max(-400, min(digits, 400))), x)
 
 
 class Trunc(Rounding):

@@ -1,4 +1,4 @@
-"""sort, argsort, topk; searchsorted, nonzero and unique.
+"""sort, argsort, topk; searchsorted, isin, nonzero; unique and its kin.
 
 What sorts is `argsort`, which has no gradient; the values are taken at the indices it gives, so
 their gradients are those of `take_along_axis`. NaN counts as larger than every number.
@@ -8,16 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.op import Cost, Op, bytes_moved
+from minigrad.ops.comparison import logical_not
+from minigrad.ops.elementwise import operands
 from minigrad.ops.gathering import take_along_axis
-from minigrad.ops.rearrange import part
-from minigrad.spec import Spec, as_integer, common_dtype, int64, normalize_axis
+from minigrad.ops.movement import part
+from minigrad.spec import Spec, as_integer, bool_, common_dtype, int64, normalize_axis
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
+
+__all__ = [
+    "argsort",
+    "isin",
+    "nonzero",
+    "searchsorted",
+    "sort",
+    "topk",
+    "unique",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
+]
 
 
 def _comparisons(count: int, length: int) -> int:
@@ -117,6 +133,33 @@ def searchsorted(x1: Operand, x2: Operand, side: str = "left") -> Tensor:
     return apply(SearchSorted(side), as_tensor(x1), as_tensor(x2))
 
 
+class IsIn(Op):
+    """y = whether x is equal to one of the values. NaN is equal to none."""
+
+    name = "isin"
+    differentiable = False
+
+    def infer(self, x: Spec, values: Spec) -> Spec:
+        common_dtype("isin", x, values)
+        return Spec.of(x.shape, bool_)
+
+    def forward(self, x: Array, values: Array) -> Array:
+        return np.isin(x, values)
+
+    def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
+        x, values = inputs
+        length = x.size + values.size
+        return Cost(0, _comparisons(length, length), bytes_moved(inputs, outputs))
+
+
+def isin(x1: Operand, x2: Operand, invert: bool = False) -> Tensor:
+    """Whether each element of `x1` is equal to one of `x2`, or (if `invert`) to none: booleans of
+    the shape of `x1`. Raises DtypeError.
+    """
+    found: Tensor = apply(IsIn(), *operands("isin", x1, x2))
+    return logical_not(found) if invert else found
+
+
 def nonzero(x: Operand) -> tuple[Tensor, ...]:
     """The indices of the elements that are not 0, one vector an axis. Has no gradient.
 
@@ -126,6 +169,48 @@ def nonzero(x: Operand) -> tuple[Tensor, ...]:
     if x.ndim == 0:
         raise ShapeError("nonzero: a 0-d array has no axes to index; reshape it to (1,)")
     return tuple([as_tensor(i) for i in np.nonzero(x.detach().numpy())])
+
+
+class UniqueAllResult(NamedTuple):
+    """What `unique_all` returns."""
+
+    values: Tensor
+    indices: Tensor
+    inverse_indices: Tensor
+    counts: Tensor
+
+
+class UniqueCountsResult(NamedTuple):
+    """What `unique_counts` returns."""
+
+    values: Tensor
+    counts: Tensor
+
+
+class UniqueInverseResult(NamedTuple):
+    """What `unique_inverse` returns."""
+
+    values: Tensor
+    inverse_indices: Tensor
+
+
+def unique_all(x: Operand) -> UniqueAllResult:
+    """The different values of x, in order, every NaN one of its own; the index of the first of
+    each in the flat array; the index of each element's value, of the shape of x; and how often
+    each value occurs. Has no gradient."""
+    return UniqueAllResult(*map(as_tensor, np.unique_all(as_tensor(x).detach().numpy())))
+
+
+def unique_counts(x: Operand) -> UniqueCountsResult:
+    """The different values of x, in order, every NaN one of its own, and how often each occurs.
+    Has no gradient."""
+    return UniqueCountsResult(*map(as_tensor, np.unique_counts(as_tensor(x).detach().numpy())))
+
+
+def unique_inverse(x: Operand) -> UniqueInverseResult:
+    """The different values of x, in order, every NaN one of its own, and the index of each
+    element's value, of the shape of x. Has no gradient."""
+    return UniqueInverseResult(*map(as_tensor, np.unique_inverse(as_tensor(x).detach().numpy())))
 
 
 def unique_values(x: Operand) -> Tensor:

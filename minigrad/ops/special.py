@@ -1,4 +1,4 @@
-"""The error function, and the smooth activations made of it and of the softplus."""
+"""The error function, GELU, which is made of it, and the softplus."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from minigrad.ops.elementwise import Elementwise, exp, unary, where
 from minigrad.ops.extrema import clip
 from minigrad.ops.number import as_number
 from minigrad.tensor import Array, Operand, Tensor
+
+__all__ = ["erf", "gelu", "softplus"]
 
 # Rational approximations of Cody 1969 (Math. Comp. 23, 631-637): numerator and denominator,
 # highest power first, of erf(x) / x in x² up to 0.46875 and of erfc(x) e^(x²) in x beyond.

@@ -12,9 +12,11 @@ from minigrad.errors import ArgumentError, ShapeError
 from minigrad.op import Call, Cost, bytes_moved
 from minigrad.ops.elementwise import sqrt, where
 from minigrad.ops.movement import astype
-from minigrad.ops.reduction import Reduction, mean, sum
-from minigrad.spec import Axis, Spec, bool_, normalize_axes, require_floating
-from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
+from minigrad.ops.reduction import Reduction, mean, reduce, sum
+from minigrad.spec import Axis, Spec, bool_, normalize_axes, require_floating, size_of
+from minigrad.tensor import Array, Operand, Tensor, as_tensor
+
+__all__ = ["all", "any", "count_nonzero", "logsumexp", "std", "var"]
 
 
 def _variance(op: str, x: Tensor, axis: Axis, correction: float, keepdims: bool) -> Tensor:
@@ -24,7 +26,7 @@ def _variance(op: str, x: Tensor, axis: Axis, correction: float, keepdims: bool)
         raise ArgumentError(f"{op}: correction takes a count of elements, got {correction!r}")
     require_floating(op, x.spec)
     axes = normalize_axes(op, axis, x.ndim)
-    count = math.prod(x.shape[a] for a in axes)
+    count = size_of([x.shape[a] for a in axes])
     centered = x - mean(x, axes, keepdims=True)
     return sum(centered * centered, axes, bool(keepdims)) / max(count - correction, 0)
 
@@ -74,8 +76,7 @@ class LogSumExp(Reduction):
 
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """ln Σ e^x over `axis`: one, several, or (None) all axes. Raises ShapeError for nothing."""
-    x = as_tensor(x)
-    return apply(LogSumExp(normalize_axes("logsumexp", axis, x.ndim), bool(keepdims)), x)
+    return reduce(LogSumExp, x, axis, keepdims)
 
 
 class Truth(Reduction):
@@ -107,14 +108,12 @@ class AllTrue(Truth):
 
 def any(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Whether an element over `axis` (one, several, or all axes) is true; false of nothing."""
-    x = as_tensor(x)
-    return apply(AnyTrue(normalize_axes("any", axis, x.ndim), bool(keepdims)), x)
+    return reduce(AnyTrue, x, axis, keepdims)
 
 
 def all(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Whether all elements over `axis` (one, several, or all axes) are true; true of nothing."""
-    x = as_tensor(x)
-    return apply(AllTrue(normalize_axes("all", axis, x.ndim), bool(keepdims)), x)
+    return reduce(AllTrue, x, axis, keepdims)
 
 
 def count_nonzero(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:

@@ -14,6 +14,8 @@ from minigrad.ops.arithmetic import binary
 from minigrad.ops.elementwise import Elementwise, Gradients, Ufunc, sqrt, unary, where
 from minigrad.tensor import Array, Operand, Tensor
 
+__all__ = ["acos", "asin", "atan", "atan2", "cos", "hypot", "sin", "sinc", "tan"]
+
 
 class Sin(Ufunc):
     """y = sin x.  dy/dx = cos x."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minigrad.kernels.recycled import call, combine
 from minigrad.optim.optimizer import Group, Optimizer, State
 from minigrad.tensor import Array
 
@@ -60,7 +61,7 @@ class Adam(Optimizer):
     def decay(self, value: Array, grad: Array, group: Group) -> tuple[Array, Array]:
         """The value and the gradient after the weight decay."""
         decay = group["weight_decay"]
-        return value, grad + decay * value if decay else grad
+        return value, combine(1, grad, decay, value) if decay else grad
 
     def update(self, value: Array, grad: Array, state: State, group: Group) -> Array:
         value, grad = self.decay(value, grad, group)
@@ -72,13 +73,18 @@ class Adam(Optimizer):
             }
         beta1, beta2 = group["betas"]
         state["step"] = step = state["step"] + 1
-        state["exp_avg"] = mean = beta1 * state["exp_avg"] + (1 - beta1) * grad
-        state["exp_avg_sq"] = square = beta2 * state["exp_avg_sq"] + (1 - beta2) * (grad * grad)
+        state["exp_avg"] = mean = combine(beta1, state["exp_avg"], 1 - beta1, grad)
+        squared = call(np.square, grad)
+        state["exp_avg_sq"] = square = combine(beta2, state["exp_avg_sq"], 1 - beta2, squared)
         if group["amsgrad"]:
             largest = state.get("max_exp_avg_sq", 0)
-            state["max_exp_avg_sq"] = square = np.maximum(largest, square)
-        root = np.sqrt(square) / math.sqrt(1 - beta2**step) + group["eps"]
-        result: Array = value - (group["lr"] / (1 - beta1**step)) * mean / root
+            state["max_exp_avg_sq"] = square = call(np.maximum, largest, square)
+        root = call(np.sqrt, square)
+        root /= math.sqrt(1 - beta2**step)
+        root += group["eps"]
+        change = call(np.multiply, mean, group["lr"] / (1 - beta1**step))
+        change /= root
+        result: Array = call(np.subtract, value, change)
         return result
 
 
@@ -100,4 +106,4 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 
     def decay(self, value: Array, grad: Array, group: Group) -> tuple[Array, Array]:
-        return value * (1 - group["lr"] * group["weight_decay"]), grad
+        return call(np.multiply, value, 1 - group["lr"] * group["weight_decay"]), grad

@@ -43,12 +43,12 @@ class Optimizer:
         self.state: dict[Tensor, State] = {}
         if isinstance(params, Tensor):
             raise ArgumentError("an optimizer takes a list of tensors, got a single tensor")
-        listed = list(params)
+        listed: list[Any] = list(params)
         if not listed:
             raise ArgumentError("an optimizer takes at least one parameter, got none")
         groups = listed if isinstance(listed[0], Mapping) else [{"params": listed}]
         for group in groups:
-            self.add_param_group(group)  # type: ignore[arg-type]
+            self.add_param_group(group)
 
     def update(self, value: Array, grad: Array, state: State, group: Group) -> Array:
         """The new value of a parameter; may change `state`, must not write to the arrays."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from minigrad.errors import ArgumentError
+from minigrad.kernels.recycled import combine
 from minigrad.optim.optimizer import Group, Optimizer, State
 from minigrad.tensor import Array
 
@@ -55,14 +56,17 @@ class SGD(Optimizer):
         )
 
     def update(self, value: Array, grad: Array, state: State, group: Group) -> Array:
-        direction = grad + group["weight_decay"] * value if group["weight_decay"] else grad
+        decay = group["weight_decay"]
+        direction = combine(1, grad, decay, value) if decay else grad
         momentum = group["momentum"]
         if momentum:
             velocity = state.get("momentum_buffer")
             if velocity is None:
                 velocity = direction
             else:
-                velocity = momentum * velocity + (1 - group["dampening"]) * direction
+                velocity = combine(momentum, velocity, 1 - group["dampening"], direction)
             state["momentum_buffer"] = velocity
-            direction = direction + momentum * velocity if group["nesterov"] else velocity
-        return value - group["lr"] * direction
+            nesterov = group["nesterov"]
+            direction = combine(1, direction, momentum, velocity) if nesterov else velocity
+        result: Array = combine(1, value, -group["lr"], direction)
+        return result

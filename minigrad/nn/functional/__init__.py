@@ -1,127 +1,19 @@
 """What layers compute, as functions, with PyTorch's names and signatures."""
 
-from minigrad.nn.functional.activation import (
-    celu,
-    elu,
-    gelu,
-    glu,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
-    leaky_relu,
-    log_softmax,
-    logsigmoid,
-    mish,
-    prelu,
-    relu,
-    relu6,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softmin,
-    softplus,
-    softsign,
-    tanh,
-)
-from minigrad.nn.functional.dropout import (
-    alpha_dropout,
-    dropout,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-)
-from minigrad.nn.functional.linear import bilinear, linear
-from minigrad.nn.functional.loss import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cosine_embedding_loss,
-    cross_entropy,
-    hinge_embedding_loss,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    margin_ranking_loss,
-    mse_loss,
-    nll_loss,
-    smooth_l1_loss,
-    soft_margin_loss,
-    triplet_margin_loss,
-)
-from minigrad.nn.functional.normalization import (
-    batch_norm,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    local_response_norm,
-    rms_norm,
-)
-from minigrad.nn.functional.similarity import cosine_similarity, normalize, pairwise_distance
-from minigrad.nn.functional.sparse import embedding, one_hot
-from minigrad.nn.functional.vision import interpolate, pixel_shuffle, pixel_unshuffle
-from minigrad.ops import avg_pool2d, conv2d, max_pool2d
+from minigrad.nn.functional.activation import *
+from minigrad.nn.functional.dropout import *
+from minigrad.nn.functional.folding import *
+from minigrad.nn.functional.linear import *
+from minigrad.nn.functional.loss import *
+from minigrad.nn.functional.normalization import *
+from minigrad.nn.functional.similarity import *
+from minigrad.nn.functional.sparse import *
+from minigrad.nn.functional.vision import *
+from minigrad.ops.average_pooling import *
+from minigrad.ops.convolution import *
+from minigrad.ops.max_pooling import *
 from minigrad.ops.padding import torch_pad as pad
+from minigrad.ops.transposed_convolution import *
 
-__all__ = [
-    "alpha_dropout",
-    "avg_pool2d",
-    "batch_norm",
-    "bilinear",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "celu",
-    "conv2d",
-    "cosine_embedding_loss",
-    "cosine_similarity",
-    "cross_entropy",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "elu",
-    "embedding",
-    "gelu",
-    "glu",
-    "group_norm",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "hinge_embedding_loss",
-    "huber_loss",
-    "instance_norm",
-    "interpolate",
-    "kl_div",
-    "l1_loss",
-    "layer_norm",
-    "leaky_relu",
-    "linear",
-    "local_response_norm",
-    "log_softmax",
-    "logsigmoid",
-    "margin_ranking_loss",
-    "max_pool2d",
-    "mish",
-    "mse_loss",
-    "nll_loss",
-    "normalize",
-    "one_hot",
-    "pad",
-    "pairwise_distance",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "prelu",
-    "relu",
-    "relu6",
-    "rms_norm",
-    "selu",
-    "sigmoid",
-    "silu",
-    "smooth_l1_loss",
-    "soft_margin_loss",
-    "softmax",
-    "softmin",
-    "softplus",
-    "softsign",
-    "tanh",
-    "triplet_margin_loss",
-]
+__all__ = ["pad"]
+__all__ += [name for name, function in globals().items() if callable(function) and name != "pad"]

@@ -8,10 +8,10 @@ import numpy as np
 
 from minigrad.creation import ones, zeros
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.nn.functional.similarity import normalize
-from minigrad.ops import concat
+from minigrad.ops.channels import channel_affine
 from minigrad.ops.normalization import batch_normalize, channelwise, standardize
 from minigrad.ops.number import as_number
+from minigrad.ops.response import local_response_norm
 from minigrad.spec import Shape, as_integer, as_shape, common_dtype, require_floating
 from minigrad.tensor import Operand, Tensor, as_tensor
 
@@ -21,7 +21,6 @@ __all__ = [
     "instance_norm",
     "layer_norm",
     "local_response_norm",
-    "normalize",
     "rms_norm",
 ]
 
@@ -47,8 +46,10 @@ def _affine(op: str, y: Tensor, weight: Operand | None, bias: Operand | None) ->
     """y times a weight plus a bias for each channel."""
     for argument, value in (("weight", weight), ("bias", bias)):
         _fitting(op, argument, value, y.shape[1:2], y)
+    if weight is not None and bias is not None:
+        return channel_affine(y, weight, bias)
     if weight is not None:
-        y = y * channelwise(as_tensor(weight), y.ndim)
+        return y * channelwise(as_tensor(weight), y.ndim)
     return y if bias is None else y + channelwise(as_tensor(bias), y.ndim)
 
 
@@ -87,7 +88,7 @@ def _with_running(
     shift = -(mean * scale)
     if bias is not None:
         shift = shift + as_tensor(bias)
-    return x * channelwise(scale, x.ndim) + channelwise(shift, x.ndim)
+    return channel_affine(x, scale, shift)
 
 
 def batch_norm(
@@ -221,31 +222,3 @@ def rms_norm(
     mean_square = (x * x).mean(axis=tuple(range(-len(shape), 0)), keepdims=True)
     y = x * (mean_square + least) ** -0.5
     return y if weight is None else y * as_tensor(weight)
-
-
-def local_response_norm(
-    input: Operand, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Tensor:
-    """x / (k + alpha / size · Σ x²)^beta, the sum over the `size` channels around each of
-    (N, C, ...), zeros beyond the first and the last (Krizhevsky et al. 2012, section 3.3, whose
-    alpha is alpha / size here, as PyTorch's)."""
-    op = "local_response_norm"
-    x = _input(op, input, 3)
-    width = as_integer(op, "size", size)
-    if width < 1:
-        raise ArgumentError(f"{op}: size takes a number of channels from 1, got {size}")
-    factor, power, base = (
-        as_number(op, name, value) for name, value in (("alpha", alpha), ("beta", beta), ("k", k))
-    )
-    channels = x.shape[1]
-    square = x * x
-    before, after = width // 2, (width - 1) // 2
-    padded = concat([_blank(x, before), square, _blank(x, after)], axis=1)
-    total = padded[:, :channels]
-    for start in range(1, width):
-        total = total + padded[:, start : start + channels]
-    return x / (base + (factor / width) * total) ** power
-
-
-def _blank(x: Tensor, channels: int) -> Tensor:
-    return zeros((x.shape[0], channels, *x.shape[2:]), x.dtype)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ArgumentError, ShapeError
+from minigrad.ops.movement import part
 from minigrad.ops.number import as_number
 from minigrad.spec import Shape, as_integer, require_floating
-from minigrad.tensor import Array, Operand, Tensor, as_tensor, constant
+from minigrad.tensor import Operand, Tensor, as_tensor, constant
 
 __all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
@@ -25,14 +26,19 @@ def interpolate(
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor:
     """(N, C, ...) with its axes behind the channels brought to `size`, or times `scale_factor`.
 
     `mode` is "nearest", "nearest-exact", or "linear", "bilinear", "trilinear" for one, two, three
     axes. Position i of the output lies at (i + ½) · n_in / n_out - ½ of the input, and with
-    `align_corners` at i (n_in - 1) / (n_out - 1); "nearest" takes floor(i n_in / n_out). Raises
-    ShapeError, ArgumentError.
+    `align_corners` at i (n_in - 1) / (n_out - 1); "nearest" takes floor(i n_in / n_out). Where a
+    `scale_factor` is given, its inverse stands for n_in / n_out, unless `recompute_scale_factor`
+    asks for the quotient. `antialias` takes False. Raises ShapeError, ArgumentError.
     """
+    if antialias:
+        raise ArgumentError(f"interpolate: antialias takes False, got {antialias!r}")
     x = as_tensor(input)
     require_floating("interpolate", x.spec)
     if x.ndim < 3 or x.ndim > 5 or 0 in x.shape[1:]:
@@ -46,9 +52,11 @@ def interpolate(
         raise ShapeError(
             f"interpolate: mode {mode!r} takes {LINEAR_MODES[mode]} axes, got {x.shape}"
         )
+    if recompute_scale_factor and size is not None:
+        raise ArgumentError("interpolate: recompute_scale_factor takes a scale_factor, not a size")
     sizes, factors = _sizes(x.shape[2:], size, scale_factor)
     for axis, (length, factor) in enumerate(zip(sizes, factors, strict=True), start=2):
-        step = 1 / factor if factor else x.shape[axis] / length
+        step = 1 / factor if factor and not recompute_scale_factor else x.shape[axis] / length
         if mode in LINEAR_MODES:
             x = _linear(x, axis, length, step, bool(align_corners))
         else:
@@ -77,10 +85,6 @@ def _sizes(spatial: Shape, size: Any, scale_factor: Any) -> tuple[list[int], lis
     return lengths, factors
 
 
-def _along(x: Tensor, axis: int, positions: Array) -> Tensor:
-    return x[(slice(None),) * axis + (positions,)]
-
-
 def _nearest(x: Tensor, axis: int, length: int, step: float, offset: float) -> Tensor:
     size = x.shape[axis]
     if length == size and step == 1:
@@ -92,7 +96,7 @@ def _nearest(x: Tensor, axis: int, length: int, step: float, offset: float) -> T
         return spread.reshape(*before[:-1], length, *after)
     # In float32 whatever the dtype, as PyTorch: the same element at every rounding.
     places = (np.arange(length, dtype=np.float32) + np.float32(offset)) * np.float32(step)
-    return _along(x, axis, np.minimum(np.floor(places).astype(np.int64), size - 1))
+    return part(x, axis, np.minimum(np.floor(places).astype(np.int64), size - 1))
 
 
 def _linear(x: Tensor, axis: int, length: int, step: float, align_corners: bool) -> Tensor:
@@ -108,7 +112,7 @@ def _linear(x: Tensor, axis: int, length: int, step: float, align_corners: bool)
     high = np.minimum(low + 1, size - 1)
     share = np.clip(places - low, 0, 1).astype(x.dtype)
     weight = constant(share.reshape(length, *[1] * (x.ndim - axis - 1)))
-    return _along(x, axis, low) * (1 - weight) + _along(x, axis, high) * weight
+    return part(x, axis, low) * (1 - weight) + part(x, axis, high) * weight
 
 
 def pixel_shuffle(input: Operand, upscale_factor: int) -> Tensor:

@@ -1,0 +1,84 @@
+"""The calls that reach every kernel of convolutions, in every tiling that `tiling_for` can choose.
+
+Which tiling a kernel works with follows from how many rows and columns there are to cover: pixels
+and filters on the way forward, a filter's taps and filters for the gradient of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from minigrad.kernels.convolution import convolve, convolve_input_grad, convolve_weight_grad
+from minigrad.kernels.target import target
+from minigrad.kernels.tile import tiling_for
+from minigrad.kernels.winograd import FEW_TILES
+
+__all__ = ["examples"]
+
+Pair = tuple[int, int]
+
+ONES = (1, 1)
+AROUND = ((1, 1), (1, 1))
+NONE = ((0, 0), (0, 0))
+
+
+def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
+    """Pointwise and padded products, depthwise filters, Winograd's algorithm in float32."""
+    dtype = np.dtype(dtype)
+    for rows, columns in _one_of_each_tiling(dtype, 1):
+        yield partial(_forward, dtype, (1, 1, 1, rows), (columns, 1, 1, 1), NONE)
+        yield partial(_weight_grad, dtype, (1, rows, 1, 1), (columns, rows, 1, 1), NONE)
+    yield partial(_forward, dtype, (1, 1, 5, 5), (1, 1, 5, 5), ((2, 2), (2, 2)))
+    deep = (1, 2, 5, 5), (2, 1, 3, 3)
+    for example in (_forward, _input_grad, _weight_grad):
+        yield partial(example, dtype, *deep, AROUND, groups=2)
+    if dtype == np.float32:
+        wide = target.lanes(dtype.itemsize)
+        for first in (1, FEW_TILES + 1):
+            for tiles, columns in _one_of_each_tiling(dtype, first):
+                yield partial(_forward, dtype, (tiles, wide, 4, 4), (columns, wide, 3, 3), AROUND)
+        for channels, columns in _one_of_each_tiling(dtype, wide):
+            shapes = (1, channels, 4, 4), (columns, channels, 3, 3)
+            yield partial(_weight_grad, dtype, *shapes, AROUND)
+
+
+def _one_of_each_tiling(dtype: np.dtype, first: int) -> list[Pair]:
+    """Rows, from `first` on, and whole vectors of columns that get each of the tilings."""
+    lanes = target.lanes(dtype.itemsize)
+    found: dict[Pair, Pair] = {}
+    for rows, vectors in product(range(first, first + 4 * target.registers), range(1, 7)):
+        form = tiling_for(rows, vectors * lanes, dtype)
+        found.setdefault((form.vectors, form.rows), (rows, vectors * lanes))
+    return list(found.values())
+
+
+def _forward(
+    dtype: np.dtype, x: tuple[int, ...], weight: tuple[int, ...], padding: tuple, groups: int = 1
+) -> None:
+    size = _output_size(x, weight, padding)
+    arrays = np.zeros(x, dtype), np.zeros(weight, dtype)
+    convolve(*arrays, None, size, ONES, padding, ONES, groups)
+
+
+def _input_grad(
+    dtype: np.dtype, x: tuple[int, ...], weight: tuple[int, ...], padding: tuple, groups: int = 1
+) -> None:
+    grad = np.zeros((x[0], weight[0], *_output_size(x, weight, padding)), dtype)
+    convolve_input_grad(grad, np.zeros(weight, dtype), x[2:], ONES, padding, ONES, groups)
+
+
+def _weight_grad(
+    dtype: np.dtype, x: tuple[int, ...], weight: tuple[int, ...], padding: tuple, groups: int = 1
+) -> None:
+    grad = np.zeros((x[0], weight[0], *_output_size(x, weight, padding)), dtype)
+    convolve_weight_grad(np.zeros(x, dtype), grad, weight[2:], ONES, padding, ONES, groups)
+
+
+def _output_size(x: tuple[int, ...], weight: tuple[int, ...], padding: tuple) -> tuple[int, ...]:
+    return tuple(
+        [n + sum(sides) - k + 1 for n, k, sides in zip(x[2:], weight[2:], padding, strict=True)]
+    )

@@ -1,0 +1,294 @@
+"""Direct convolution and the gradient of its input: sums of products, read in place.
+
+No input is rearranged: a tile's rows are output pixels, wherever their windows begin. Only the
+weights are packed, into panels as wide as a tile. `direct_plan` says what is summed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from minigrad.kernels import buffers
+from minigrad.kernels.direct_plan import Plan, forward_plan, input_grad_plan, margin, margined
+from minigrad.kernels.finish import Finish
+from minigrad.kernels.jit import Kernel, get_thread_id, inner, kernel, most_threads, prange
+from minigrad.kernels.problem import Problem
+from minigrad.kernels.simd import lanes, load, load_some, store
+from minigrad.kernels.tile import tiling
+from minigrad.kernels.window import Lengths
+
+__all__ = ["forward", "input_grad", "padded"]
+
+
+def padded(x: np.ndarray, problem: Problem) -> np.ndarray:
+    """x (N, D, H, W, C) with zeros around it; x itself if there are none to add."""
+    return _surrounded(x, problem.before, problem.padded)
+
+
+def _surrounded(x: np.ndarray, before: Lengths, lengths: Lengths) -> np.ndarray:
+    N, D, H, W, C = x.shape
+    if lengths == (D, H, W):
+        return x
+    out = buffers.empty((N, *lengths, C), x.dtype)
+    flat = out.reshape(*out.shape[:3], lengths[2] * C)
+    pad(x.reshape(N, D, H, W * C), flat, np.array([before[0], before[1], before[2] * C]))
+    return out
+
+
+def forward(problem: Problem, x: np.ndarray, weight: np.ndarray, finish: Finish) -> np.ndarray:
+    """x (N, D, H, W, C), weight (K, C / groups, *taps) -> (N, OD, OH, OW, K)."""
+    out = buffers.empty((problem.images, *problem.out, problem.filters), problem.dtype)
+    _run(forward_plan(problem), problem, padded(x, problem), weight, finish, out)
+    return out
+
+
+def input_grad(problem: Problem, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The gradient of x from that of the output: dense products, one for each phase of a stride."""
+    plan = input_grad_plan(problem)
+    margins = tuple([margin(axis)[0] for axis in problem.axes])
+    out = buffers.empty((problem.images, *problem.size, problem.channels), problem.dtype)
+    if not plan.complete:
+        out.fill(0)
+    _run(plan, problem, _surrounded(grad, margins, margined(problem)), weight, Finish(), out)
+    return out
+
+
+def _run(
+    plan: Plan,
+    problem: Problem,
+    x: np.ndarray,
+    weight: np.ndarray,
+    finish: Finish,
+    out: np.ndarray,
+) -> None:
+    groups, columns, dtype = problem.groups, plan.columns, problem.dtype
+    threads = most_threads()
+    for part in plan.products:
+        wide = part.form.columns(dtype)
+        shape = groups, -(-columns // wide), len(part.weight_rows), wide
+        panels = buffers.empty(shape, dtype)
+        steps = plan.column_step, plan.group_step
+        pack(weight.reshape(-1), part.weight_rows, *steps, columns, panels)
+        bias = np.zeros((groups, shape[1] * wide), dtype)
+        if finish.bias is not None:
+            bias[:, :columns] = finish.bias.reshape(groups, columns)
+        partial = part.block * wide if len(part.runs) > part.together else 0
+        product_over_runs(*part.form.key)(
+            x.reshape(-1),
+            part.runs,
+            part.length,
+            part.together,
+            panels,
+            bias.reshape(-1),
+            finish.flat_residual(dtype),
+            out.reshape(-1),
+            part.origin,
+            part.sizes,
+            part.x_steps,
+            part.out_steps,
+            columns,
+            part.block,
+            part.share,
+            finish.slope,
+            finish.most,
+            buffers.empty((threads, partial), dtype),
+            part.copies,
+            part.copy_length,
+            part.copy_stride,
+            buffers.empty((threads, part.block * part.copy_stride), dtype),
+        )
+
+
+@kernel
+def pad(x: np.ndarray, out: np.ndarray, before: np.ndarray) -> None:
+    """out = zeros with x inside, `before` zeros before it in depth, height and width.
+
+    x, out: (images, depth, height, width * channels), the last of `before` counting elements.
+    """
+    N, D, H, length = x.shape
+    _, depth, height, width = out.shape
+    for job in prange(N * depth * height):
+        h, rest = job % height, job // height
+        n, d = rest // depth, rest % depth
+        row, source_d, source_h = out[n, d, h], d - before[0], h - before[1]
+        left = before[2]
+        if 0 <= source_d < D and 0 <= source_h < H:
+            source = x[n, source_d, source_h]
+            for i in range(left):
+                row[i] = 0
+            for i in range(length):
+                row[left + i] = source[i]
+            for i in range(left + length, width):
+                row[i] = 0
+        else:
+            for i in range(width):
+                row[i] = 0
+
+
+# So many rows of a panel are packed together: they stay in the first cache while each of their
+# columns is read along its own line of memory.
+PACKED_ROWS = 64
+
+
+@kernel
+def pack(
+    weight: np.ndarray, rows: np.ndarray, column_step: int, group_step: int, columns: int,
+    panels: np.ndarray,
+) -> None:  # fmt: skip
+    """panels[g, p, r, i] = weight[g * group_step + rows[r] + column * column_step], the column
+    being the i-th of panel p, and zero from column `columns` on."""
+    groups, count, depth, wide = panels.shape
+    blocks = (depth + PACKED_ROWS - 1) // PACKED_ROWS
+    for job in prange(groups * count * blocks):
+        first = job % blocks * PACKED_ROWS
+        group, panel = job // blocks // count, job // blocks % count
+        target = panels[group, panel]
+        for i in range(wide):
+            column = panel * wide + i
+            source = group * group_step + column * column_step
+            for row in range(first, min(depth, first + PACKED_ROWS)):
+                target[row, i] = weight[source + rows[row]] if column < columns else 0
+
+
+@inner
+def walk(
+    starts: np.ndarray, row: int, rows: int, sizes: np.ndarray, steps: np.ndarray, origin: int
+) -> None:
+    """starts[i] = origin + where row `row + i` of a grid of these sizes and steps lies, for
+    i < rows; the rest of `starts` repeats the last."""
+    i3 = row % sizes[3]
+    rest = row // sizes[3]
+    i2 = rest % sizes[2]
+    rest = rest // sizes[2]
+    i1 = rest % sizes[1]
+    i0 = rest // sizes[1]
+    for i in range(rows):
+        starts[i] = origin + i0 * steps[0] + i1 * steps[1] + i2 * steps[2] + i3 * steps[3]
+        i3 += 1
+        if i3 == sizes[3]:
+            i3 = 0
+            i2 += 1
+            if i2 == sizes[2]:
+                i2 = 0
+                i1 += 1
+                if i1 == sizes[1]:
+                    i1 = 0
+                    i0 += 1
+    for i in range(rows, len(starts)):
+        starts[i] = starts[rows - 1]
+
+
+@inner
+def copy_rows(
+    x: np.ndarray, starts: np.ndarray, rows: int, runs: np.ndarray, length: int,
+    copies: np.ndarray, stride: int,
+) -> None:  # fmt: skip
+    """Copy the runs of x that row i consists of, one after the other, to copies[i * stride :], and
+    have starts[i] point there. Writes less than a vector beyond the last run."""
+    wide = lanes(x)
+    rest = length % wide
+    for row in range(rows):
+        target = row * stride
+        for run in range(len(runs)):
+            source = starts[row] + runs[run]
+            for i in range(0, length - rest, wide):
+                store(copies, target + i, load(x, source + i))
+            tail = source + length - rest
+            if tail + wide <= len(x):
+                # What is read too much the next run overwrites.
+                store(copies, target + length - rest, load(x, tail))
+            elif rest > 0:
+                store(copies, target + length - rest, load_some(x, tail, rest))
+            target += length
+        starts[row] = row * stride
+    for row in range(rows, len(starts)):
+        starts[row] = starts[rows - 1]
+
+
+@cache
+def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
+    """The kernel whose tiles are `vectors` vectors wide and `rows` high.
+
+    out[row] = finish(bias + Σ over runs r and t < length of x[row + runs[r] + t] * panel[r, t])
+    for all rows of a grid (image, depth, height, width), in every group.
+    """
+    tile = tiling(vectors, rows, narrow)
+    ROWS, start, multiply_add = tile.rows, tile.start, tile.multiply_add
+    add, bend, save = tile.add, tile.bend, tile.save
+
+    @kernel(name=f"direct.product_over_runs_{vectors}_{rows}_{narrow}")
+    def over_runs(
+        x: np.ndarray,
+        runs: np.ndarray,
+        length: int,
+        together: int,
+        panels: np.ndarray,
+        bias: np.ndarray,
+        residual: np.ndarray,
+        out: np.ndarray,
+        origin: int,
+        sizes: np.ndarray,
+        x_steps: np.ndarray,
+        out_steps: np.ndarray,
+        columns: int,
+        block: int,
+        share: int,
+        slope: float,
+        most: float,
+        partial: np.ndarray,
+        copies: np.ndarray,
+        copy_length: int,
+        copy_stride: int,
+        copied: np.ndarray,
+    ) -> None:
+        # panels: (groups, panels, runs * length, tile's columns); bias: (groups * panels *
+        # columns); x_steps, out_steps: of the image, depth, height, width, then of the group;
+        # partial: (threads, block * a tile's columns); copied: (threads, block * copy_stride).
+        groups, count, depth, wide = panels.shape
+        total = sizes[0] * sizes[1] * sizes[2] * sizes[3]
+        blocks = (total + block - 1) // block
+        shares = (count + share - 1) // share
+        flat, nothing = panels.reshape(-1), np.zeros(wide, x.dtype)
+        lines = np.empty(block + ROWS, np.int64)
+        for row in range(block + ROWS):
+            lines[row] = min(row, block - 1) * wide
+        for job in prange(groups * blocks * shares):
+            first = job % blocks * block
+            group = job // blocks // shares
+            begin = job // blocks % shares * share
+            height = min(block, total - first)
+            starts = np.empty(block + ROWS, np.int64)
+            ends = np.empty(block + ROWS, np.int64)
+            totals = partial[get_thread_id()]
+            walk(starts, first, height, sizes, x_steps, group * x_steps[4])
+            walk(ends, first, height, sizes, out_steps, origin + group * out_steps[4])
+            source = x
+            if copy_stride > 0:
+                source = copied[get_thread_id()]
+                copy_rows(x, starts, height, copies, copy_length, source, copy_stride)
+            for panel in range(begin, min(count, begin + share)):
+                place, column = (group * count + panel) * wide, panel * wide
+                for run in range(0, len(runs), together):
+                    many = min(together, len(runs) - run)
+                    last = run + many == len(runs)
+                    for row in range(0, height, ROWS):
+                        sums = start(bias, place) if run == 0 else start(nothing, 0)
+                        sums = multiply_add(
+                            sums, source, starts, row, runs, run, many,
+                            length, 1, flat, place * depth + run * length * wide, wide,
+                        )  # fmt: skip
+                        if run > 0:
+                            sums = add(sums, totals, lines, row, ROWS, 0, wide)
+                        left, width = height - row, columns - column
+                        if not last:
+                            save(sums, totals, lines, row, left, 0, wide)
+                            continue
+                        if len(residual) > 0:
+                            sums = add(sums, residual, ends, row, left, column, width)
+                        if slope != 1.0 or most != np.inf:
+                            sums = bend(sums, slope, most)
+                        save(sums, out, ends, row, left, column, width)
+
+    return over_runs

@@ -1,0 +1,56 @@
+"""Which elementwise work goes to the parallel kernels: large arrays that lie in memory alike.
+
+All else stays with NumPy, whose calls cost a microsecond. Nothing here imports Numba before the
+first large array comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from minigrad.kernels import buffers
+
+__all__ = ["LEAST", "run"]
+
+LEAST = 1 << 18
+"""Bytes of a result from which on a second thread and streamed stores pay for the waking."""
+
+TYPES = {np.dtype(np.float32), np.dtype(np.float64)}
+
+Shape = tuple[int, ...]
+
+
+def run(name: str, otherwise: Callable[..., Any], *inputs: np.ndarray) -> np.ndarray:
+    """The elementwise function `name` of the inputs, or what `otherwise` makes of them where they
+    are small, or of different shapes or layouts."""
+    first = inputs[0]
+    if first.nbytes < LEAST or first.dtype not in TYPES:
+        return np.asarray(otherwise(*inputs))
+    for x in inputs[1:]:
+        if x.shape != first.shape or x.strides != first.strides or x.dtype != first.dtype:
+            return np.asarray(otherwise(*inputs))
+    axes = dense_order(first.shape, first.strides, first.itemsize)
+    if axes is None:
+        return np.asarray(otherwise(*inputs))
+    from minigrad.kernels import elementwise, streaming
+
+    out = buffers.empty(tuple([first.shape[axis] for axis in axes]), first.dtype)
+    flat = [x.transpose(axes).reshape(-1) for x in inputs]
+    elementwise.KERNELS[name](*flat, out.reshape(-1), streaming.streams(out))
+    return out.transpose(np.argsort(axes))
+
+
+@lru_cache(maxsize=4096)
+def dense_order(shape: Shape, strides: Shape, itemsize: int) -> tuple[int, ...] | None:
+    """The axes from the farthest stride to the nearest, None where memory has gaps or overlaps."""
+    axes = sorted(range(len(shape)), key=lambda axis: -strides[axis])
+    expected = itemsize
+    for axis in reversed(axes):
+        if shape[axis] > 1 and strides[axis] != expected:
+            return None
+        expected *= shape[axis]
+    return tuple(axes)

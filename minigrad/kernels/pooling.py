@@ -1,0 +1,280 @@
+"""Average and maximum pooling over one to three axes of space, and their gradients.
+
+All of it runs as three axes, (N, D, H, W, C) in memory, the missing ones of length 1. The channels
+are innermost: contiguous, and what fills the processor's vectors. Parallel loops run over rows of
+the result, and each element of it is computed in one place. Which element was largest is kept as
+the number of the window's tap, a byte where that holds it: an eighth of a flat index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from minigrad.errors import DtypeError, IndexingError, ShapeError
+from minigrad.kernels import pooling_loops as loops
+from minigrad.kernels.buffers import empty
+from minigrad.kernels.pooling_windows import (
+    Windows,
+    adaptive,
+    flat_size,
+    require_real_taps,
+    sliding,
+    taps_dtype,
+)
+from minigrad.kernels.window import channels_first, channels_last
+
+__all__ = [
+    "avg_pool",
+    "avg_pool_backward",
+    "examples",
+    "max_pool",
+    "max_pool_backward",
+    "max_pool_gather",
+    "max_pool_indices",
+]
+
+Along = tuple[Windows, ...]
+Three = tuple[int, int, int]
+
+
+def avg_pool(
+    x: np.ndarray, windows: Along, count_include_pad: bool = True, divisor: int | None = None
+) -> np.ndarray:
+    """The mean of every window of x ([N,] C, *space) -> ([N,] C, *out).
+
+    A window's sum is divided by `divisor`, or by the number of its positions: with
+    `count_include_pad` those on the padding too (a window beside the input gives 0).
+    """
+    _check("avg_pool", x, [axis.size for axis in windows])
+    source, (depth, height, width) = _as_volume(x, windows), _three(windows)
+    N, D, H, W, C = source.shape
+    out = empty((N, depth.out, height.out, width.out, C), x.dtype)
+    by_depth, by_height, by_width = _counts(windows, count_include_pad, divisor, x.dtype)
+    loops.average(
+        source.reshape(N, D, H, W * C),
+        out.ravel(),
+        out.reshape(N, depth.out, height.out, width.out * C),
+        C,
+        depth.inside,
+        height.inside,
+        width.inside,
+        by_depth,
+        by_height,
+        np.repeat(by_width, C),
+    )
+    return _as_given(out, x.ndim, windows)
+
+
+def avg_pool_backward(
+    grad: np.ndarray, windows: Along, count_include_pad: bool = True, divisor: int | None = None
+) -> np.ndarray:
+    """The gradient of `avg_pool`'s x ([N,] C, *space), given that of its result."""
+    _check("avg_pool_backward", grad, [axis.out for axis in windows])
+    source, (depth, height, width) = _as_volume(grad, windows), _three(windows)
+    N, OD, OH, OW, C = source.shape
+    out = empty((N, depth.size, height.size, width.size, C), grad.dtype)
+    by_depth, by_height, by_width = _counts(windows, count_include_pad, divisor, grad.dtype)
+    loops.average_backward(
+        source.reshape(N, OD, OH, OW * C),
+        out.ravel(),
+        out.shape,
+        depth.covering,
+        depth.held,
+        height.covering,
+        height.held,
+        width.covering,
+        width.held,
+        by_depth,
+        by_height,
+        np.repeat(by_width, C),
+    )
+    return _as_given(out, grad.ndim, windows)
+
+
+def max_pool(x: np.ndarray, windows: Along) -> tuple[np.ndarray, np.ndarray]:
+    """The largest element of every window of x ([N,] C, *space), and the number of its tap.
+
+    Both ([N,] C, *out); taps count along the last axis first. Padding never wins; of equal
+    elements the first does, and NaN beats all (of several, the last, as in PyTorch). Raises
+    ShapeError if a window holds padding alone.
+    """
+    _check("max_pool", x, [axis.size for axis in windows])
+    require_real_taps("max_pool", windows)
+    source, (depth, height, width) = _as_volume(x, windows), _three(windows)
+    out = depth.out, height.out, width.out
+    values = empty((source.shape[0], *out, source.shape[4]), x.dtype)
+    taps = empty(values.shape, taps_dtype(windows))
+    kernel_size, dilation = _steps(windows)
+    loops.largest(
+        source.ravel(),
+        values.ravel(),
+        taps.ravel(),
+        depth.inside,
+        height.inside,
+        width.inside,
+        values.shape,
+        source.shape[1:4],
+        kernel_size,
+        dilation,
+    )
+    return _as_given(values, x.ndim, windows), _as_given(taps, x.ndim, windows)
+
+
+def max_pool_backward(grad: np.ndarray, taps: np.ndarray, windows: Along) -> np.ndarray:
+    """Zeros ([N,] C, *space), with grad ([N,] C, *out) added in at the taps, windows in order.
+
+    A tap on the padding, or that no window has, receives nothing.
+    """
+    _check("max_pool_backward", grad, [axis.out for axis in windows])
+    _check_taps("max_pool_backward", taps, grad.shape, windows)
+    source, (depth, height, width) = _as_volume(grad, windows), _three(windows)
+    N, C = source.shape[0], source.shape[4]
+    out = empty((N, depth.size, height.size, width.size, C), grad.dtype)
+    loops.spread(
+        source.ravel(),
+        _as_volume(taps, windows).ravel(),
+        out.ravel(),
+        depth.covering,
+        depth.held,
+        height.covering,
+        height.held,
+        width.covering,
+        width.held,
+        source.shape,
+        out.shape[1:4],
+        _steps(windows)[0],
+        int(np.diff(width.covering).max(initial=0)),
+    )
+    return _as_given(out, grad.ndim, windows)
+
+
+def max_pool_gather(x: np.ndarray, taps: np.ndarray, windows: Along) -> np.ndarray:
+    """The element of x ([N,] C, *space) at each tap ([N,] C, *out); 0 at one on the padding."""
+    _check("max_pool_gather", x, [axis.size for axis in windows])
+    out_shape = *x.shape[: -len(windows)], *(axis.out for axis in windows)
+    _check_taps("max_pool_gather", taps, out_shape, windows)
+    chosen, source = _as_volume(taps, windows), _as_volume(x, windows)
+    depth, height, width = _three(windows)
+    out = empty(chosen.shape, x.dtype)
+    kernel_size, dilation = _steps(windows)
+    loops.gather(
+        source.ravel(),
+        chosen.ravel(),
+        out.ravel(),
+        depth.inside,
+        height.inside,
+        width.inside,
+        out.shape,
+        source.shape[1:4],
+        kernel_size,
+        dilation,
+    )
+    return _as_given(out, x.ndim, windows)
+
+
+def max_pool_indices(taps: np.ndarray, windows: Along) -> np.ndarray:
+    """Where the taps ([N,] C, *out) are: flat indices (d H + h) W + w into each plane, int64."""
+    _check_taps("max_pool_indices", taps, taps.shape, windows)
+    if taps.size and not (taps.min() >= 0 and taps.max() < flat_size(windows)):
+        raise IndexingError(
+            f"max_pool_indices: taps must lie in 0 <= tap < {flat_size(windows)}, got "
+            f"{taps.min()} to {taps.max()}"
+        )
+    axes = _three(windows)
+    strides = axes[1].size * axes[2].size, axes[2].size, 1
+    # A window's first tap, and how far from it the others are, as flat indices.
+    first = _outer_sum([axis.starts * step for axis, step in zip(axes, strides, strict=True)])
+    away = _outer_sum(
+        [
+            np.arange(axis.kernel) * (axis.dilation * step)
+            for axis, step in zip(axes, strides, strict=True)
+        ]
+    )
+    chosen = _as_volume(taps, windows)
+    out = empty(chosen.shape, np.int64)
+    positions, C = first.size, chosen.shape[4]
+    shape = chosen.shape[0], positions, C
+    loops.indices(chosen.reshape(shape), first.ravel(), away.ravel(), out.reshape(shape))
+    return _as_given(out, taps.ndim, windows)
+
+
+def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
+    """A call for every kernel, with the numbers of few taps and of many."""
+    x, y = np.zeros((1, 1, 17, 17), dtype), np.zeros((1, 1, 1, 1), dtype)
+    for length in (16, 17):
+        geometry = (1, 1), (length, length), (1, 1), ((0, 0), (0, 0)), (1, 1)
+        windows = sliding("examples", (17, 17), *geometry)
+        taps = np.zeros(y.shape, taps_dtype(windows))
+        yield partial(max_pool, x, windows)
+        yield partial(max_pool_backward, y, taps, windows)
+        yield partial(max_pool_gather, x, taps, windows)
+        yield partial(max_pool_indices, taps, windows)
+    yield partial(avg_pool, x, windows)
+    yield partial(avg_pool_backward, y, windows)
+
+
+def _check(op: str, array: np.ndarray, lengths: list[int]) -> None:
+    """Of a floating-point dtype, ([N,] C, *lengths)."""
+    if array.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise DtypeError(f"{op}: takes float32 or float64, got {array.dtype}")
+    if array.ndim - len(lengths) not in (1, 2) or [*array.shape[-len(lengths) :]] != lengths:
+        raise ShapeError(
+            f"{op}: the windows take an array ([N,] C, {', '.join(map(str, lengths))}), got shape "
+            f"{array.shape}"
+        )
+
+
+def _check_taps(op: str, taps: np.ndarray, shape: tuple[int, ...], windows: Along) -> None:
+    space = tuple([axis.out for axis in windows])
+    if taps.dtype != taps_dtype(windows):
+        raise DtypeError(f"{op}: taps must be {taps_dtype(windows)}, got {taps.dtype}")
+    if taps.shape != shape or taps.shape[-len(windows) :] != space:
+        raise ShapeError(
+            f"{op}: taps must have shape {(*shape[: -len(space)], *space)}, got {taps.shape}"
+        )
+
+
+def _three(windows: Along) -> tuple[Windows, Windows, Windows]:
+    """The windows along depth, height and width: one of length 1 on each axis there is not."""
+    depth, height, width = (adaptive(1, 1),) * (3 - len(windows)) + windows
+    return depth, height, width
+
+
+def _steps(windows: Along) -> tuple[Three, Three]:
+    """Kernel size and dilation of three axes."""
+    a, b, c = _three(windows)
+    return (a.kernel, b.kernel, c.kernel), (a.dilation, b.dilation, c.dilation)
+
+
+def _counts(
+    windows: Along, count_include_pad: bool, divisor: int | None, dtype: np.dtype
+) -> list[np.ndarray]:
+    """(out,) of each axis, whose product a window's sum is divided by: at least 1."""
+    axes = _three(windows)
+    if divisor is not None:
+        ones = [np.ones(axis.out, dtype) for axis in axes]
+        return [*ones[:2], ones[2] * dtype.type(divisor)]
+    counts = [axis.padded if count_include_pad else axis.inside[:, 2] for axis in axes]
+    return [np.maximum(count, 1).astype(dtype) for count in counts]
+
+
+def _outer_sum(parts: list[np.ndarray]) -> np.ndarray:
+    depth, height, width = parts
+    return np.add.outer(np.add.outer(depth, height), width)
+
+
+def _as_volume(x: np.ndarray, windows: Along) -> np.ndarray:
+    """([N,] C, *space) -> contiguous (N, D, H, W, C), no copy if the memory already lies so."""
+    axes = len(windows)
+    last = channels_last(x if x.ndim == axes + 2 else x[None])
+    return last.reshape(last.shape[0], *[1] * (3 - axes), *last.shape[1:])
+
+
+def _as_given(out: np.ndarray, ndim: int, windows: Along) -> np.ndarray:
+    """(N, D, H, W, C) -> ([N,] C, *space), a view."""
+    axes = len(windows)
+    first = channels_first(out.reshape(out.shape[0], *out.shape[4 - axes :]))
+    return first if ndim == axes + 2 else first[0]

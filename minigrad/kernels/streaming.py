@@ -1,0 +1,78 @@
+"""Stores that go past the caches, for results too large to be found there again.
+
+An ordinary store first reads the line that it overwrites. Where the memory's bandwidth is the
+limit that read is a third of all traffic of a pass, and what it displaces is lost for the next.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+
+from minigrad.kernels.jit import inner
+from minigrad.kernels.simd import (
+    ARRAY,
+    INTEGER,
+    VectorType,
+    address,
+    lanes,
+    load,
+    load_some,
+    nothing,
+    primitive,
+    store,
+    store_some,
+)
+
+__all__ = ["LINE", "drain", "part", "put", "streams"]
+
+LINE = 64
+"""Bytes of a cache line: what streamed results are aligned to, whatever the vector's width."""
+
+# From so many bytes on most of a result has left the caches before anybody reads it.
+STREAMED = 1 << 23
+
+
+def streams(out: np.ndarray) -> bool:
+    """Whether this C-contiguous result is to be stored past the caches."""
+    return out.nbytes >= STREAMED and out.__array_interface__["data"][0] % LINE == 0
+
+
+def stream(x: np.ndarray, i: int, v: np.ndarray) -> None:
+    """x[i : i + lanes] = v, past the caches; must be aligned as the vector is."""
+    x[i : i + lanes(x)] = v
+
+
+@primitive(stream, nothing, ARRAY, INTEGER, VectorType)
+def _(builder: ir.IRBuilder, kinds: tuple, values: tuple) -> None:
+    kind, (pointer, i, value) = kinds[2], values
+    instruction = builder.store(value, address(builder, kind, pointer, i))
+    instruction.align = kind.lanes * kind.dtype.bitwidth // 8
+    once = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+    instruction.set_metadata("nontemporal", once)
+
+
+def drain(x: np.ndarray) -> None:
+    """Let all streamed stores of this thread to x be seen before what follows."""
+
+
+@primitive(drain, nothing, ARRAY)
+def _(builder: ir.IRBuilder, kinds: tuple, values: tuple) -> None:
+    builder.fence("seq_cst")
+
+
+@inner
+def put(x: np.ndarray, i: int, v: np.ndarray, count: int, streamed: bool) -> None:
+    """x[i : i + count] = the first `count` lanes of v, or all of them."""
+    if count < lanes(x):
+        store_some(x, i, v, count)
+    elif streamed:
+        stream(x, i, v)
+    else:
+        store(x, i, v)
+
+
+@inner
+def part(x: np.ndarray, i: int, count: int) -> np.ndarray:
+    """x[i : i + count] and zeros, or all lanes from x[i] on."""
+    return load(x, i) if count >= lanes(x) else load_some(x, i, count)

@@ -1,0 +1,448 @@
+"""The pool of large arrays: what comes back is used again, within bounds, never in two places."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.errors import ArgumentError, DtypeError
+from minigrad.kernels import buffers, recycled
+from minigrad.kernels.buffers import LEAST, Pool, size_class
+from minigrad.op import CATALOGUE
+from minigrad.ops.comparison import Comparison
+from minigrad.ops.elementwise import Ufunc
+from minigrad.spec import Spec
+
+SHAPE = (64, 1024)
+BYTES = 64 * 1024 * 4
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def output(code: str, **environment: str) -> str:
+    done = run(code, **environment)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.bool_, np.uint8])
+@pytest.mark.parametrize("shape", [(1 << 20,), (3, 5, 7, 11, 13, 8), (256, 1, 257), (70_000, 1)])
+def test_an_array_as_numpy_makes_it(shape: tuple[int, ...], dtype: Any) -> None:
+    x = Pool(1 << 30).empty(shape, dtype)
+    assert type(x) is np.ndarray and x.shape == shape and x.dtype == dtype
+    assert x.strides == np.empty(shape, dtype).strides
+    assert x.flags.c_contiguous and x.flags.writeable and x.flags.aligned
+    assert x.ctypes.data % 64 == 0
+    x[...] = 1
+    assert x.all()
+
+
+def test_small_arrays_are_numpys_own() -> None:
+    pool = Pool(1 << 30)
+    for shape in [(), (0,), (5, 0, 1 << 40), (LEAST // 4 - 1,)]:
+        assert pool.empty(shape, np.float32).base is None
+    assert pool.stats() == (0, 0, 1 << 30, 0, 0)
+    assert pool.empty((LEAST // 4,), np.float32).base is not None
+
+
+def test_memory_is_used_again_once_the_last_view_is_gone() -> None:
+    pool = Pool(1 << 30)
+    x = pool.empty(SHAPE, np.float32)
+    address = x.ctypes.data
+    view = x.T[3:, ::-1].view(np.int32)[1:]
+    keeper = memoryview(view)
+    del x, view
+    other = pool.empty(SHAPE, np.float32)
+    assert other.ctypes.data != address
+    assert pool.stats()[:2] == (2 * BYTES, 0)
+    del keeper
+    assert pool.stats() == (BYTES, BYTES, 1 << 30, 0, 2)
+    again = pool.empty((BYTES // 8,), np.float64)
+    assert again.ctypes.data == address
+    assert pool.stats() == (2 * BYTES, 0, 1 << 30, 1, 2)
+
+
+def test_it_needs_no_cycle_collector() -> None:
+    pool = Pool(1 << 30)
+    gc.disable()
+    try:
+        for _ in range(100):
+            pool.empty(SHAPE, np.float32).reshape(-1)[5:].astype(np.float32)
+        assert pool.stats() == (0, BYTES, 1 << 30, 99, 1)
+    finally:
+        gc.enable()
+
+
+@given(st.integers(1, 1 << 40))
+def test_at_most_an_eighth_is_wasted(wanted: int) -> None:
+    size = size_class(wanted)
+    assert size >= wanted and size % 4096 == 0
+    assert size <= max(wanted, LEAST) * 1.125
+    assert size_class(size) == size
+
+
+def test_the_oldest_goes_first() -> None:
+    pool = Pool(3 * BYTES)
+    arrays = [pool.empty((n, 1024), np.float32) for n in (64, 32, 64, 64)]
+    addresses = [x.ctypes.data for x in arrays]
+    while arrays:
+        arrays.pop(0)  # idle: 1, 1.5, 2.5, 3.5 times BYTES, and then without the first 2.5
+    assert pool.stats().idle_bytes == 2.5 * BYTES
+    again = [pool.empty((n, 1024), np.float32) for n in (64, 64, 32)]
+    assert [x.ctypes.data for x in again] == [addresses[3], addresses[2], addresses[1]]
+    assert pool.stats()[:2] == (2.5 * BYTES, 0)
+    large = pool.empty((4 * BYTES,), np.uint8)
+    del large
+    assert pool.stats().idle_bytes == 0
+
+
+def test_a_limit_of_nothing_keeps_nothing() -> None:
+    pool = Pool(0)
+    for _ in range(3):
+        pool.empty(SHAPE, np.float32)
+    assert pool.stats() == (0, 0, 0, 0, 3)
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+def test_release_gives_the_memory_back_to_the_system() -> None:
+    pool = Pool(1 << 30)
+    size = 1 << 26
+    x = pool.empty((size,), np.uint8)
+    x[:] = 1
+    before = resident()
+    del x
+    assert resident() > before - size // 2
+    assert pool.release() == size
+    assert resident() < before - size // 2
+    assert pool.release() == 0 and pool.stats().idle_bytes == 0
+
+
+def test_more_than_there_is_is_a_memory_error() -> None:
+    pool = Pool(1 << 30)
+    pool.empty(SHAPE, np.float32)
+    for shape in [(1 << 46,), (1 << 60,), (1 << 40, 1 << 40)]:
+        with pytest.raises(MemoryError, match=r"an array of shape \(\d+,.* and dtype float64"):
+            pool.empty(shape, np.float64)
+    assert pool.stats()[:2] == (0, 0)  # what was idle was given back before giving up
+
+
+def test_a_shape_that_is_none_loses_nothing() -> None:
+    pool = Pool(1 << 30)
+    with pytest.raises(ValueError):
+        pool.empty((-1024, -1024), np.float32)
+    assert pool.stats()[0] == 0
+
+
+def test_threads_never_share_memory() -> None:
+    pool = Pool(4 * BYTES)
+    wrong = []
+
+    def work(mark: int) -> None:
+        generator = np.random.default_rng(mark)
+        held: list[np.ndarray] = []
+        for _ in range(300):
+            x = pool.empty((int(generator.integers(64, 100)), 1024), np.float32)
+            x[...] = mark
+            held.append(x)
+            if len(held) > 3:
+                victim = held.pop(int(generator.integers(4)))
+                if not (victim == mark).all():
+                    wrong.append(mark)
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    stats = pool.stats()
+    assert not wrong
+    assert stats.used_bytes == 0 and stats.idle_bytes <= 4 * BYTES
+    assert stats.hits > 0 and stats.hits + stats.misses <= 8 * 300
+    assert pool.release() == stats.idle_bytes
+
+
+def test_a_finalizer_that_uses_the_pool_while_it_is_in_use() -> None:
+    pool = Pool(2 * BYTES)
+
+    class Untidy:
+        def __init__(self) -> None:
+            self.array = pool.empty(SHAPE, np.float32)
+            self.me = self
+
+        def __del__(self) -> None:
+            pool.empty(SHAPE, np.float32)[...] = 1
+            pool.stats()
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(1)  # a collection at any allocation
+    try:
+        for _ in range(200):
+            Untidy()
+            pool.empty(SHAPE, np.float32)
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+    assert pool.stats().used_bytes == 0
+    assert pool.stats().idle_bytes <= 2 * BYTES
+
+
+AT_EXIT = """
+import atexit, threading
+import numpy as np
+import minigrad as mg
+from minigrad.kernels import buffers
+
+def large(n=1 << 18):
+    x = buffers.empty((n,), np.float32)
+    x[:] = 1
+    return x
+
+class Holder: pass
+holder = Holder()
+holder.me, holder.array, holder.view = holder, large(), large()[3:]
+a_global = large()
+np.kept_beyond_the_module = large()
+tensor = mg.ones((512, 512)) * 2
+atexit.register(lambda array=large(): array.sum())
+threading.Thread(target=lambda: [large() for _ in range(2000)], daemon=True).start()
+print("done")
+"""
+
+
+def test_the_end_of_the_interpreter_is_silent() -> None:
+    assert output(AT_EXIT) == "done"
+
+
+FORK = """
+import os, threading
+import numpy as np
+from minigrad.kernels import buffers
+
+def filled(mark):
+    x = buffers.empty((1 << 18,), np.float32)
+    x[:] = mark
+    return x
+
+stop = threading.Event()
+def churn():
+    while not stop.is_set():
+        filled(3)
+workers = [threading.Thread(target=churn) for _ in range(2)]
+for worker in workers:
+    worker.start()
+mine = filled(1)
+for attempt in range(20):
+    child = os.fork()
+    if child == 0:
+        mine[:] = 2
+        fresh = filled(5)
+        assert (mine == 2).all() and (fresh == 5).all()
+        assert buffers.memory_stats().idle_bytes == 0
+        del mine
+        assert buffers.memory_stats().idle_bytes == 1 << 20
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (mine == 1).all()
+stop.set()
+print("done")
+"""
+
+
+def test_a_forked_child_has_a_pool_of_its_own() -> None:
+    assert output(FORK) == "done"
+
+
+LIMIT = "import minigrad as mg; mg.ones((512, 512)) * 2; print(mg.memory_stats().limit_bytes)"
+
+
+def test_the_environment_sets_the_limit() -> None:
+    assert output(LIMIT, MINIGRAD_POOL_BYTES="12345678") == "12345678"
+    assert output(LIMIT, MINIGRAD_POOL_BYTES=" 0 ") == "0"
+    usual = int(output(LIMIT, MINIGRAD_POOL_BYTES=""))
+    assert 0 < usual <= 1 << 30
+
+
+@pytest.mark.parametrize("text", ["-1", "1G", "1.5"])
+def test_a_bad_limit_names_the_variable(text: str) -> None:
+    done = run(LIMIT, MINIGRAD_POOL_BYTES=text)
+    assert "ArgumentError" in done.stderr
+    assert "MINIGRAD_POOL_BYTES" in done.stderr and repr(text) in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "granted"),
+    [
+        ({"memory.max": "1073741824\n"}, 1 << 30),
+        ({"memory.max": "max\n"}, None),
+        ({"memory/memory.limit_in_bytes": "536870912\n"}, 1 << 29),
+        ({}, None),
+    ],
+)
+def test_a_container_s_memory(tmp_path: Path, files: dict[str, str], granted: int | None) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert buffers.memory_limit(tmp_path) == granted
+
+
+def test_a_quarter_of_a_small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINIGRAD_POOL_BYTES", raising=False)
+    monkeypatch.setattr(buffers, "memory_limit", lambda: 1 << 28)
+    assert Pool().limit == 1 << 26
+
+
+def test_the_public_functions() -> None:
+    mg.release_memory()
+    x = mg.ones((512, 512))
+    before = mg.memory_stats()
+    y = x + x
+    assert mg.memory_stats().used_bytes == before.used_bytes + y.nbytes
+    del y
+    assert mg.memory_stats().idle_bytes >= 1 << 20
+    hits = mg.memory_stats().hits
+    y = x * x
+    assert mg.memory_stats().hits == hits + 1
+    del y
+    assert mg.release_memory() >= 1 << 20
+    assert mg.memory_stats().idle_bytes == 0
+
+
+def test_an_error_of_the_limit_is_not_told_in_a_finalizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIGRAD_POOL_BYTES", "many")
+    with pytest.raises(ArgumentError, match="MINIGRAD_POOL_BYTES"):
+        Pool().empty(SHAPE, np.float32)
+
+
+CALLED = [op for op in CATALOGUE.values() if issubclass(op, (Ufunc, Comparison))]
+
+
+@pytest.mark.parametrize("op", CALLED, ids=lambda op: op.name)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8, np.bool_])
+def test_ops_on_large_arrays_give_what_numpy_gives(op: Any, dtype: Any) -> None:
+    generator = np.random.default_rng(0)
+    inputs = [
+        np.asarray(generator.uniform(0, 2, (40, 8, 400)).astype(dtype)).transpose(0, 2, 1)
+        for _ in range(op.ufunc.nin)
+    ]
+    op = object.__new__(op)  # those with parameters compute no differently
+    try:
+        spec = op.infer(*[Spec.of(x.shape, x.dtype) for x in inputs])
+    except DtypeError:
+        return
+    with np.errstate(all="ignore"):
+        result, expected = op.forward(*inputs), op.ufunc(*inputs)
+    assert result.dtype == spec.dtype
+    assert result.strides[2] > result.strides[1]
+    np.testing.assert_array_equal(result, expected)
+
+
+# -- layouts ----------------------------------------------------------------------------------
+
+
+@st.composite
+def arrays(draw: st.DrawFn, ndim: int = 4) -> np.ndarray:
+    """An array above the threshold with its axes in any order, cut, reversed or repeated."""
+    shape = draw(st.permutations([1, 8, 24, 128]))
+    order = draw(st.permutations(range(ndim)))
+    length = [n * 2 for n in shape]
+    x = np.arange(np.prod(length), dtype=np.float32).reshape(length) % 97 - 48
+    x = x.transpose(order)
+    kinds = [np.s_[: n // 2] for n in x.shape]
+    if draw(st.booleans()):
+        axis = draw(st.integers(0, ndim - 1))
+        kinds[axis] = draw(st.sampled_from([np.s_[::2], np.s_[1::2], np.s_[::-2]]))
+        return x[tuple(kinds)]
+    return np.copy(x[tuple(kinds)], order="K")
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays())
+def test_empty_like_keeps_the_order_of_the_axes(x: np.ndarray) -> None:
+    for dtype in (None, np.float64, np.bool_):
+        ours, numpys = buffers.empty_like(x, dtype), np.empty_like(x, dtype)
+        assert ours.shape == numpys.shape and ours.dtype == numpys.dtype
+        assert steps(ours) == steps(numpys)
+
+
+def steps(x: np.ndarray) -> list[int]:
+    """The strides that matter: of an axis of length 1 NumPy may say anything."""
+    return [s for n, s in zip(x.shape, x.strides, strict=True) if n > 1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_results_are_numpys_to_the_bit_and_in_their_layout(data: st.DataObject) -> None:
+    x = data.draw(arrays())
+    others = [
+        x.copy(order="K"),
+        np.ascontiguousarray(x[:, :1]),
+        np.array(3, np.float32),
+        x[:1],
+        np.broadcast_to(np.float32(2), x.shape),
+        data.draw(arrays()).transpose(0, 1, 2, 3),
+    ]
+    y = data.draw(st.sampled_from(others))
+    try:
+        expected = np.subtract(x, y)
+    except ValueError:
+        with pytest.raises(ValueError):
+            recycled.call(np.subtract, x, y)
+        return
+    for result, wanted in [
+        (recycled.call(np.subtract, x, y), expected),
+        (recycled.call(np.less, y, x, dtype=np.bool_), np.less(y, x)),
+        (recycled.call(np.negative, x), np.negative(x)),
+        (recycled.combine(0.3, x, -2.5, x), 0.3 * x + -2.5 * x),
+        (recycled.select(x > 5, x, y), np.where(x > 5, x, y)),
+        (recycled.select(y > 2, y, x), np.where(y > 2, y, x)),
+    ]:
+        assert result.dtype == wanted.dtype and result.tobytes() == wanted.tobytes()
+        assert steps(result) == steps(wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.int8, np.bool_])
+def test_select_takes_every_bit_over(dtype: Any) -> None:
+    generator = np.random.default_rng(0)
+    shape = 300, 1000
+    x, y = generator.integers(0, 2 if dtype == np.bool_ else 100, (2, *shape)).astype(dtype)
+    if dtype in (np.float32, np.float64):
+        x[0, :4] = np.nan, -np.nan, np.inf, -0.0
+    condition = generator.random(shape) < 0.5
+    odd = condition.view(np.uint8) * np.uint8(4)  # true, as bytes other than 1 are
+    zero, minus = dtype(0), np.array(-0.0).astype(dtype)
+    for c in (condition, odd.view(np.bool_), np.array(True), np.array(False)):
+        for x1, x2 in [(x, y), (x, np.asarray(zero)), (np.asarray(zero), y), (x, minus)]:
+            assert recycled.select(c, x1, x2).tobytes() == np.where(c, x1, x2).tobytes()
+
+
+def test_scalars_and_small_arrays_are_numpys_business() -> None:
+    x = np.arange(3, dtype=np.float32)
+    assert recycled.call(np.multiply, x, 2).tolist() == [0, 2, 4]
+    assert recycled.call(np.multiply, np.float32(2), 3) == 6
+    assert recycled.combine(1, np.float32(2), 0.5, np.float32(4)) == 4
+    assert recycled.select(x > 0, x, x).tolist() == [0, 1, 2]
+    with pytest.raises(ValueError):
+        recycled.call(np.add, np.zeros((300, 300)), np.zeros((300, 299)))

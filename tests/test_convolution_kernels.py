@@ -1,0 +1,365 @@
+"""Convolution and its gradients against NumPy: all options, algorithms, layouts and dtypes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from convolution_cases import PASSES, Case, arguments, check, convolutions, drawn
+from hypothesis import given
+
+from minigrad import threads
+from minigrad.errors import ArgumentError, DtypeError, ShapeError
+from minigrad.kernels import reference
+from minigrad.kernels.convolution import (
+    algorithms,
+    convolve,
+    convolve_input_grad,
+    convolve_weight_grad,
+)
+from minigrad.kernels.direct_plan import forward_plan, input_grad_plan
+from minigrad.kernels.precision import precision
+from minigrad.kernels.problem import convolution
+from minigrad.kernels.target import available, target
+
+ALGORITHMS = {"depthwise", "winograd", "matrix product", "direct"}
+NO_PADDING = ((0, 0), (0, 0))
+AROUND = ((1, 1), (1, 1))
+ONES = (1, 1)
+PLAIN = ONES, NO_PADDING, ONES, 1
+
+X = np.zeros((2, 4, 8, 8), np.float32)
+W = np.zeros((6, 4, 3, 3), np.float32)
+G = np.zeros((2, 6, 6, 6), np.float32)
+
+
+@pytest.fixture
+def thread_count() -> Iterator[None]:
+    before = threads.get_num_threads()
+    yield
+    threads.set_num_threads(before)
+
+
+def check_drawn(count: int, record_property: Callable[[str, object], None], **how: Any) -> None:
+    """So many drawn convolutions, all three passes of each."""
+    counts: Counter[str] = Counter()
+
+    @drawn(count)
+    @given(case=convolutions(**how))
+    def run(case: Case) -> None:
+        check(case, counts)
+
+    run()
+    record_property("drawn convolutions", dict(counts))
+    assert counts.total() >= count and set(counts) == ALGORITHMS
+
+
+def test_drawn_convolutions_equal_their_reference(record_property: Any) -> None:
+    check_drawn(150, record_property, winograd_tilings=1)
+
+
+@pytest.mark.slow
+def test_thousands_of_drawn_convolutions_equal_their_reference(record_property: Any) -> None:
+    check_drawn(2500, record_property)
+
+
+DRAWN_IN_A_PROCESS = """
+from collections import Counter
+from convolution_cases import FLOAT32, check, convolutions, drawn
+from hypothesis import given
+from minigrad.kernels.target import target
+
+counts = Counter()
+
+@drawn(EXAMPLES)
+@given(case=convolutions(HOW))
+def run(case):
+    check(case, counts)
+
+run()
+print(target.name, counts.total(), len(counts))
+"""
+
+
+def run_python(code: str, **environment: str) -> str:
+    """What a process of its own prints; it finds the modules of the tests."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+NARROWER = [kind.name for kind in available() if kind.bytes < target.bytes]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NARROWER)
+def test_drawn_convolutions_with_narrower_vectors(name: str) -> None:
+    code = DRAWN_IN_A_PROCESS.replace("EXAMPLES", "150").replace("HOW", "1")
+    seen, count, kinds = run_python(code, MINIGRAD_SIMD=name).split()
+    assert seen == name and int(count) >= 150 and int(kinds) == len(ALGORITHMS)
+
+
+def random_arrays(
+    channels: int, filters: int, size: tuple[int, int], images: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, weight, grad of a padded 3x3 convolution whose results have variance 1."""
+    rng = np.random.default_rng(channels)
+    shapes = (images, channels, *size), (filters, channels, 3, 3), (images, filters, *size)
+    return tuple([rng.normal(size=shape).astype(np.float32) for shape in shapes])  # type: ignore
+
+
+def largest_errors(channels: int, filters: int, size: tuple[int, int]) -> dict[str, float]:
+    """Of the three passes, against float64, on results of variance 1."""
+    x, weight, grad = random_arrays(channels, filters, size)
+    window = ONES, AROUND, ONES, 1
+    calls = {
+        "convolve": (x, weight / np.float32(np.sqrt(9 * channels)), None, size),
+        "convolve_input_grad": (grad, weight / np.float32(np.sqrt(9 * filters)), size),
+        "convolve_weight_grad": (x, grad / np.float32(np.sqrt(size[0] * size[1])), (3, 3)),
+    }
+    errors = {}
+    for name, given_arrays in calls.items():
+        exact = [a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in given_arrays]
+        expected = getattr(reference, f"{name}_reference")(*exact, *window)
+        errors[name] = float(np.abs(PASSES[name](*given_arrays, *window) - expected).max())
+    return errors
+
+
+@pytest.mark.parametrize(("channels", "filters"), [(512, 32), (32, 512)])
+@pytest.mark.parametrize(("mode", "bound"), [("fast", 2e-5), ("strict", 3e-6)])
+def test_the_error_at_512_channels(mode: Any, bound: float, channels: int, filters: int) -> None:
+    with precision(mode):
+        window = ONES, AROUND, ONES, 1
+        shapes = (1, channels, 16, 15), (filters, channels, 3, 3), (16, 15)
+        assert algorithms(*shapes, *window) == ("winograd" if mode == "fast" else "direct")
+        errors = largest_errors(channels, filters, (16, 15))
+    assert max(errors.values()) <= bound, errors
+    # Float32 must have been at work: neither bound is met by chance.
+    assert min(errors.values()) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "bound"), [("fast", 2e-5), ("strict", 3e-6)])
+def test_the_error_over_many_tiles(mode: Any, bound: float) -> None:
+    with precision(mode):
+        errors = largest_errors(512, 48, (56, 56))
+    assert max(errors.values()) <= bound, errors
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "out", "window", "dtype", "name"),
+    [
+        ((1, 8, 9, 9), (8, 1, 3, 3), (9, 9), (ONES, AROUND, ONES, 8), np.float32, "depthwise"),
+        ((1, 8, 9), (8, 1, 3), (7,), ((1,), ((0, 0),), (1,), 8), np.float64, "depthwise"),
+        ((1, 64, 9, 9), (64, 64, 3, 3), (9, 9), (ONES, AROUND, ONES, 1), np.float32, "winograd"),
+        ((1, 64, 9, 9), (64, 64, 3, 3), (9, 9), (ONES, AROUND, ONES, 1), np.float64, "direct"),
+        ((1, 3, 9, 9), (64, 3, 3, 3), (9, 9), (ONES, AROUND, ONES, 1), np.float32, "direct"),
+        ((1, 64, 9, 9), (64, 64, 3, 3), (5, 5), ((2, 2), AROUND, ONES, 1), np.float32, "direct"),
+        ((1, 8, 9, 9), (8, 8, 1, 1), (5, 5), ((2, 2), *PLAIN[1:]), np.float32, "matrix product"),
+        ((1, 8, 9, 9), (8, 8, 1, 1), (11, 11), (ONES, AROUND, ONES, 1), np.float32, "direct"),
+        ((1, 1, 9, 9), (1, 1, 3, 3), (7, 7), PLAIN, np.float32, "direct"),
+    ],
+)
+def test_which_algorithm(x: Any, weight: Any, out: Any, window: Any, dtype: Any, name: str) -> None:
+    assert algorithms(x, weight, out, *window, dtype) == name
+
+
+@pytest.mark.parametrize("sides", [(1, 1), (1, 0), (0, 1)])
+def test_padding_of_a_depth_of_one(sides: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    for depth in range(1, 1 + sum(sides)):
+        x = rng.integers(-3, 4, (2, 16, 1, 5, 6)).astype(np.float32)
+        weight = rng.integers(-3, 4, (16, 16, 1, 3, 3)).astype(np.float32)
+        grad = rng.integers(-3, 4, (2, 16, depth, 5, 6)).astype(np.float32)
+        window = (1, 1, 1), (sides, *AROUND), (1, 1, 1), 1
+        check(Case(x, weight, grad, None, None, None, window), Counter())
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "leaky_relu"])
+@pytest.mark.parametrize(
+    ("x", "weight", "out", "padding"),
+    [
+        ((2, 3, 0, 4), (4, 3, 1, 1), (3, 4), ((2, 1), (0, 0))),  # no rows but those around
+        ((2, 0, 4, 4), (4, 0, 3, 3), (4, 4), AROUND),
+        ((0, 3, 4, 4), (4, 3, 3, 3), (4, 4), AROUND),
+        ((2, 3, 4, 4), (0, 3, 3, 3), (4, 4), AROUND),
+        ((2, 3, 1, 4), (4, 3, 3, 3), (0, 2), NO_PADDING),
+    ],
+)
+def test_lengths_of_zero(
+    x: Any, weight: Any, out: Any, padding: Any, activation: str | None
+) -> None:
+    rng = np.random.default_rng(0)
+    shapes = x, weight, (x[0], weight[0], *out), (weight[0],), (x[0], weight[0], *out)
+    arrays = [rng.integers(-3, 4, shape).astype(np.float32) for shape in shapes]
+    check(Case(*arrays, activation, (ONES, padding, ONES, 1)), Counter())
+
+
+def every_pass(dtype: Any) -> dict[str, Callable[[], np.ndarray]]:
+    """All passes by all algorithms, on numbers whose sums depend on their order."""
+    rng = np.random.default_rng(1)
+    made = {}
+    for name, x, weight, window in (
+        ("depthwise", (3, 19, 18, 17), (19, 1, 3, 2), ((2, 1), ((1, 0), (2, 1)), ONES, 19)),
+        ("winograd", (2, 32, 16, 15), (32, 32, 3, 3), (ONES, AROUND, ONES, 1)),
+        ("winograd", (3, 32, 33, 36), (32, 32, 3, 3), (ONES, AROUND, ONES, 1)),
+        ("matrix product", (3, 30, 19, 17), (18, 30, 1, 1), PLAIN),
+        ("direct", (3, 6, 19, 17), (18, 3, 3, 2), ((2, 1), ((1, 0), (2, 1)), (1, 2), 2)),
+    ):
+        stride, padding, dilation, _ = window
+        out = tuple(
+            (n + sum(p) - (k - 1) * d - 1) // s + 1
+            for n, k, s, p, d in zip(x[2:], weight[2:], stride, padding, dilation, strict=True)
+        )
+        if algorithms(x, weight, out, *window, dtype) != name:
+            assert name == "winograd" and dtype == np.float64
+            continue
+        shapes = x, weight, (x[0], weight[0], *out), (weight[0],), (x[0], weight[0], *out)
+        arrays = [rng.normal(size=shape).astype(dtype) for shape in shapes]
+        case = Case(*arrays, "relu", window)
+        for entry, given_arguments in arguments(case).items():
+            made[f"{name} {x}: {entry}"] = lambda e=entry, a=given_arguments: PASSES[e](*a)
+    return made
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.usefixtures("thread_count")
+def test_same_bits_whatever_the_number_of_threads(dtype: Any) -> None:
+    for name, entry in every_pass(dtype).items():
+        results = set()
+        for n in (1, 2, 4):
+            threads.set_num_threads(n)
+            results.add(entry().tobytes())
+        assert len(results) == 1, name
+
+
+def test_eight_python_threads_at_once() -> None:
+    passes = every_pass(np.float32)
+    expected = {name: entry().tobytes() for name, entry in passes.items()}
+    wrong, done = [], []
+
+    def work(first: int) -> None:
+        names = [*passes][first:] + [*passes][:first]
+        wrong.extend(name for name in names if passes[name]().tobytes() != expected[name])
+        done.append(first)
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(done) == 8 and not wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_forked_child_computes_the_same(dtype: Any) -> None:
+    passes = every_pass(dtype)
+    expected = {name: entry().tobytes() for name, entry in passes.items()}
+    child = os.fork()
+    if child == 0:
+        signal.alarm(600)
+        status = 1
+        try:
+            same = all(entry().tobytes() == expected[name] for name, entry in passes.items())
+            status = 0 if same else 2
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: convolve(X, W.astype(np.float64), None, (6, 6), *PLAIN), DtypeError),
+        (lambda: convolve(X.astype(np.float16), W, None, (6, 6), *PLAIN), DtypeError),
+        (lambda: convolve(X.astype(">f4"), W.astype(">f4"), None, (6, 6), *PLAIN), DtypeError),
+        (lambda: convolve(X[0, 0], W[0, 0], None, (6, 6), *PLAIN), ShapeError),
+        (lambda: convolve(X[0], W, None, (6, 6), *PLAIN), ShapeError),
+        (lambda: convolve(X, W[:, :3], None, (6, 6), *PLAIN), ShapeError),
+        (lambda: convolve(X, W, W[0, 0, 0], (6, 6), *PLAIN), ShapeError),
+        (lambda: convolve(X, W, np.zeros(6), (6, 6), *PLAIN), ShapeError),
+        (lambda: convolve(X, W, None, (7, 6), *PLAIN), ShapeError),
+        (lambda: convolve(X, W, None, (-1, 6), *PLAIN), ShapeError),
+        (lambda: convolve(X, W, None, (6,), *PLAIN), ArgumentError),
+        (lambda: convolve(X, W, None, (6, 6), *PLAIN[:3], 4), ArgumentError),
+        (lambda: convolve(X, W, None, (6, 6), (0, 1), *PLAIN[1:]), ArgumentError),
+        (lambda: convolve(X, W, None, (6, 6), ONES, NO_PADDING, (0, 1), 1), ArgumentError),
+        (lambda: convolve(X, W[:, :, :0], None, (6, 6), *PLAIN), ArgumentError),
+        (lambda: convolve(X, W, None, (6, 6), ONES, ((-1, 3), (0, 0)), ONES, 1), ArgumentError),
+        (lambda: convolve(X, W, None, (6, 6), *PLAIN, G[:, :5]), ShapeError),
+        (lambda: convolve(X, W, None, (6, 6), *PLAIN, G.astype(np.float64)), DtypeError),
+        (lambda: convolve(X, W, None, (6, 6), *PLAIN, None, "gelu"), ArgumentError),
+        (lambda: convolve_input_grad(G, W, (7, 8), *PLAIN), ShapeError),
+        (lambda: convolve_input_grad(G[:, :5], W, (8, 8), *PLAIN), ShapeError),
+        (lambda: convolve_weight_grad(X[:1], G, (3, 3), *PLAIN), ShapeError),
+        (lambda: convolve_weight_grad(X, G, (4, 3), *PLAIN), ShapeError),
+        (lambda: convolve_weight_grad(X, G, (3, 3), *PLAIN[:3], 0), ArgumentError),
+        (lambda: convolve_weight_grad(X, G, (3, 3), *PLAIN[:3], 3), ShapeError),
+    ],
+)
+def test_wrong_arguments_never_reach_the_loops(call: Callable[[], Any], error: type) -> None:
+    with pytest.raises(error) as caught:
+        call()
+    assert len(str(caught.value)) > 30 and str(caught.value).startswith("convolve")
+
+
+def test_padding_far_beyond_the_input() -> None:
+    rng = np.random.default_rng(0)
+    x, weight = rng.integers(-3, 4, (2, 3, 5)), rng.integers(-3, 4, (4, 3, 2))
+    grad = rng.integers(-3, 4, (2, 4, 5))
+    arrays = [a.astype(np.float32) for a in (x, weight, grad)]
+    window = (50_000,), ((100_000, 100_001),), (3,), 1
+    check(Case(*arrays, None, None, None, window), Counter())
+
+
+@pytest.mark.parametrize(
+    ("side", "error", "message"),
+    [
+        (1 << 40, ShapeError, "use less padding"),
+        (1 << 25, MemoryError, "more than the system has"),
+    ],
+)
+def test_padding_that_no_memory_holds(side: int, error: type, message: str) -> None:
+    x, weight, grad = (np.ones((1, 1, 1, 1), np.float32) for _ in range(3))
+    window = ONES, ((side, side), (side, side)), ONES, 1
+    calls = [
+        lambda: convolve(x, weight, None, (1, 1), *window),
+        lambda: convolve_weight_grad(x, grad, (1, 1), *window),
+    ]
+    for call in calls:
+        with pytest.raises(error, match=message):
+            call()
+
+
+def test_places_beyond_32_bits() -> None:
+    # x (3, 64, 50000, 1000) has 9.6e9 elements, its result 1.9e10; neither is made.
+    shapes = 3, 64, (128, 64, 3, 3), (50_000, 1_000), (50_000, 1_000)
+    problem = convolution("test", np.dtype(np.float32), *shapes, ONES, AROUND, ONES, 1)
+    assert not problem.empty
+    for plan, read, written in (
+        (forward_plan(problem), 3 * 64 * 50_002 * 1_002, 3 * 128 * 50_000 * 1_000),
+        (input_grad_plan(problem), 3 * 128 * 50_002 * 1_002, 3 * 64 * 50_000 * 1_000),
+    ):
+        (product,) = plan.products
+        last = product.sizes - 1
+        assert read > 1 << 32 and written > 1 << 32
+        # The last row's last summand is the last element there is, and so is the last column.
+        row = int(last @ product.x_steps[:4])
+        assert row + int(product.runs.max()) + product.length == read
+        assert int(last @ product.out_steps[:4]) + plan.columns == written
