@@ -207,8 +207,14 @@ STEPS = [
 ]
 STEPS += [
     *[
-        Sample("round", f"to_{decimals}_{x.dtype}", partial(mg.round, decimals=decimals),
-               partial(np.round, decimals=decimals), (x,), **how)
+        Sample(
+            "round",
+            f"to_{decimals}_{x.dtype}",
+            partial(mg.round, decimals=decimals),
+            partial(np.round, decimals=decimals),
+            (x,),
+            **how,
+        )
         for decimals in (2, 1, -1)
         for x, how in [
             (between_steps(7) / 10.0**decimals, {"step": 1e-5}),

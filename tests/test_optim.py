@@ -394,3 +394,12 @@ class TestState:
         adam = optim.Adam(weights)
         train(adam, loss, 1)
         optim.AdamW(weights).load_state_dict(adam.state_dict())
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_a_parameter_keeps_its_layout_in_memory(name: str) -> None:
+    """A product of matrices may round otherwise in another layout, as after loading a checkpoint."""
+    parameter = mg.ones((200, 120), requires_grad=True)
+    parameter.grad = mg.asarray(np.asfortranarray(np.full((200, 120), 0.5, np.float32)))
+    getattr(mg.optim, name)([parameter], lr=0.1).step()
+    assert parameter.detach().numpy().flags.c_contiguous

@@ -27,7 +27,11 @@ from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
-import numba
+
+from minigrad.kernels.launch import numba
+
+# isort: split
+
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps

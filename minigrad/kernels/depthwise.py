@@ -7,14 +7,26 @@ channels, which lie side by side in memory, and every product is taken once.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from minigrad.kernels import buffers
 from minigrad.kernels.finish import Finish
-from minigrad.kernels.jit import kernel, prange
+from minigrad.kernels.jit import inner, kernel, prange
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import bend, fill, fma, lanes, load, load_some, store, store_some
+from minigrad.kernels.simd import (
+    bend,
+    fill,
+    fma,
+    lanes,
+    load,
+    load_some,
+    loads,
+    store,
+    store_each,
+    store_some,
+)
 
 __all__ = ["forward", "input_grad", "suits", "weight_grad"]
 
@@ -71,6 +83,29 @@ def _geometry(problem: Problem) -> tuple[np.ndarray, ...]:
     return taps.astype(np.int64), *[np.array(numbers, np.int64) for numbers in rest]
 
 
+load_four = loads(4)
+
+
+@inner
+def four(
+    x: np.ndarray,
+    seen: np.ndarray,
+    weight: np.ndarray,
+    used: np.ndarray,
+    count: int,
+    c: int,
+    totals: Any,
+) -> Any:
+    """Four vectors of totals from channel c on, each with Σ x[seen] * weight[used] added."""
+    t0, t1, t2, t3 = totals
+    step = lanes(x)
+    for tap in range(count):
+        x0, x1, x2, x3 = load_four(x, seen[tap] + c, step)
+        w0, w1, w2, w3 = load_four(weight, used[tap] + c, step)
+        t0, t1, t2, t3 = fma(x0, w0, t0), fma(x1, w1, t1), fma(x2, w2, t2), fma(x3, w3, t3)
+    return t0, t1, t2, t3
+
+
 @kernel
 def _forward(
     x: np.ndarray,
@@ -106,7 +141,16 @@ def _forward(
                     seen[count], used[count] = (((n * D + i) * H + j) * W + k) * C, tap * C
                     count += 1
             place = (job * width + w) * C
-            for c in range(0, C - step + 1, step):
+            quads = C - C % (4 * step)
+            for c in range(0, quads, 4 * step):
+                totals = four(flat, seen, filters, used, count, c, load_four(bias, c, step))
+                for i in range(4):
+                    at = place + c + i * step
+                    total = totals[i]
+                    if len(residual) > 0:
+                        total = total + load(residual, at)
+                    store(target, at, bend(total, slope, most))
+            for c in range(quads, C - step + 1, step):
                 total = load(bias, c)
                 for tap in range(count):
                     total = fma(load(flat, seen[tap] + c), load(filters, used[tap] + c), total)
@@ -156,7 +200,11 @@ def _input_grad(
                     used[count] = tap * C
                     count += 1
             place = (job * W + w) * C
-            for c in range(0, C - step + 1, step):
+            quads, zero = C - C % (4 * step), fill(out, 0)
+            for c in range(0, quads, 4 * step):
+                totals = four(flat, seen, filters, used, count, c, (zero, zero, zero, zero))
+                store_each(target, place + c, step, totals)
+            for c in range(quads, C - step + 1, step):
                 total = fill(out, 0)
                 for tap in range(count):
                     total = fma(load(flat, seen[tap] + c), load(filters, used[tap] + c), total)
@@ -195,16 +243,32 @@ def _weight_grad(
             for tap in range(count):
                 i = d * strides[0] - before[0] + taps[tap, 0] * dilation[0]
                 j = h * strides[1] - before[1] + taps[tap, 1] * dilation[1]
+                left = taps[tap, 2] * dilation[2] - before[2]
                 if not (0 <= i < D and 0 <= j < H):
                     continue
-                for c in range(0, C, step):
+                first, last = 0, width
+                while first < width and first * strides[2] + left < 0:
+                    first += 1
+                while last > first and (last - 1) * strides[2] + left >= W:
+                    last -= 1
+                quads = C - C % (4 * step)
+                base = ((n * D + i) * H + j) * W
+                for c in range(0, quads, 4 * step):
+                    place = (part * count + tap) * C + c
+                    t0, t1, t2, t3 = load_four(target, place, step)
+                    for w in range(first, last):
+                        x0, x1, x2, x3 = load_four(
+                            flat, (base + w * strides[2] + left) * C + c, step
+                        )
+                        g0, g1, g2, g3 = load_four(source, (row * width + w) * C + c, step)
+                        t0, t1 = fma(x0, g0, t0), fma(x1, g1, t1)
+                        t2, t3 = fma(x2, g2, t2), fma(x3, g3, t3)
+                    store_each(target, place, step, (t0, t1, t2, t3))
+                for c in range(quads, C, step):
                     place = (part * count + tap) * C + c
                     total = load_some(target, place, C - c)
-                    for w in range(width):
-                        k = w * strides[2] - before[2] + taps[tap, 2] * dilation[2]
-                        if 0 <= k < W:
-                            origin = (((n * D + i) * H + j) * W + k) * C + c
-                            value = load_some(flat, origin, C - c)
-                            here = load_some(source, (row * width + w) * C + c, C - c)
-                            total = fma(value, here, total)
+                    for w in range(first, last):
+                        value = load_some(flat, (base + w * strides[2] + left) * C + c, C - c)
+                        here = load_some(source, (row * width + w) * C + c, C - c)
+                        total = fma(value, here, total)
                     store_some(target, place, total, C - c)

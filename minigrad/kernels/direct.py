@@ -13,9 +13,10 @@ import numpy as np
 from minigrad.kernels import buffers
 from minigrad.kernels.direct_plan import Plan, forward_plan, input_grad_plan, margin, margined
 from minigrad.kernels.finish import Finish
-from minigrad.kernels.jit import Kernel, get_thread_id, inner, kernel, most_threads, prange
+from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
+from minigrad.kernels.packing import pack
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import lanes, load, load_some, store
+from minigrad.kernels.simd import lanes, load, load_some, store, take
 from minigrad.kernels.tile import tiling
 from minigrad.kernels.window import Lengths
 
@@ -67,10 +68,10 @@ def _run(
     threads = most_threads()
     for part in plan.products:
         wide = part.form.columns(dtype)
-        shape = groups, -(-columns // wide), len(part.weight_rows), wide
+        shape = groups, -(-columns // wide), len(part.runs) * part.length, wide
         panels = buffers.empty(shape, dtype)
-        steps = plan.column_step, plan.group_step
-        pack(weight.reshape(-1), part.weight_rows, *steps, columns, panels)
+        steps = plan.outer_step, plan.column_step, plan.group_step
+        pack(weight.reshape(-1), part.places, *steps, columns, panels)
         bias = np.zeros((groups, shape[1] * wide), dtype)
         if finish.bias is not None:
             bias[:, :columns] = finish.bias.reshape(groups, columns)
@@ -98,6 +99,7 @@ def _run(
             part.copy_length,
             part.copy_stride,
             buffers.empty((threads, part.block * part.copy_stride), dtype),
+            np.zeros(1, np.int64),
         )
 
 
@@ -125,31 +127,6 @@ def pad(x: np.ndarray, out: np.ndarray, before: np.ndarray) -> None:
         else:
             for i in range(width):
                 row[i] = 0
-
-
-# So many rows of a panel are packed together: they stay in the first cache while each of their
-# columns is read along its own line of memory.
-PACKED_ROWS = 64
-
-
-@kernel
-def pack(
-    weight: np.ndarray, rows: np.ndarray, column_step: int, group_step: int, columns: int,
-    panels: np.ndarray,
-) -> None:  # fmt: skip
-    """panels[g, p, r, i] = weight[g * group_step + rows[r] + column * column_step], the column
-    being the i-th of panel p, and zero from column `columns` on."""
-    groups, count, depth, wide = panels.shape
-    blocks = (depth + PACKED_ROWS - 1) // PACKED_ROWS
-    for job in prange(groups * count * blocks):
-        first = job % blocks * PACKED_ROWS
-        group, panel = job // blocks // count, job // blocks % count
-        target = panels[group, panel]
-        for i in range(wide):
-            column = panel * wide + i
-            source = group * group_step + column * column_step
-            for row in range(first, min(depth, first + PACKED_ROWS)):
-                target[row, i] = weight[source + rows[row]] if column < columns else 0
 
 
 @inner
@@ -242,6 +219,7 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
         copy_length: int,
         copy_stride: int,
         copied: np.ndarray,
+        queue: np.ndarray,
     ) -> None:
         # panels: (groups, panels, runs * length, tile's columns); bias: (groups * panels *
         # columns); x_steps, out_steps: of the image, depth, height, width, then of the group;
@@ -254,41 +232,44 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
         lines = np.empty(block + ROWS, np.int64)
         for row in range(block + ROWS):
             lines[row] = min(row, block - 1) * wide
-        for job in prange(groups * blocks * shares):
-            first = job % blocks * block
-            group = job // blocks // shares
-            begin = job // blocks % shares * share
-            height = min(block, total - first)
+        for worker in prange(len(copied)):
             starts = np.empty(block + ROWS, np.int64)
             ends = np.empty(block + ROWS, np.int64)
-            totals = partial[get_thread_id()]
-            walk(starts, first, height, sizes, x_steps, group * x_steps[4])
-            walk(ends, first, height, sizes, out_steps, origin + group * out_steps[4])
-            source = x
-            if copy_stride > 0:
-                source = copied[get_thread_id()]
-                copy_rows(x, starts, height, copies, copy_length, source, copy_stride)
-            for panel in range(begin, min(count, begin + share)):
-                place, column = (group * count + panel) * wide, panel * wide
-                for run in range(0, len(runs), together):
-                    many = min(together, len(runs) - run)
-                    last = run + many == len(runs)
-                    for row in range(0, height, ROWS):
-                        sums = start(bias, place) if run == 0 else start(nothing, 0)
-                        sums = multiply_add(
-                            sums, source, starts, row, runs, run, many,
-                            length, 1, flat, place * depth + run * length * wide, wide,
-                        )  # fmt: skip
-                        if run > 0:
-                            sums = add(sums, totals, lines, row, ROWS, 0, wide)
-                        left, width = height - row, columns - column
-                        if not last:
-                            save(sums, totals, lines, row, left, 0, wide)
-                            continue
-                        if len(residual) > 0:
-                            sums = add(sums, residual, ends, row, left, column, width)
-                        if slope != 1.0 or most != np.inf:
-                            sums = bend(sums, slope, most)
-                        save(sums, out, ends, row, left, column, width)
+            totals = partial[worker]
+            job = take(queue, 0)
+            while job < groups * blocks * shares:
+                first = job % blocks * block
+                group = job // blocks // shares
+                begin = job // blocks % shares * share
+                height = min(block, total - first)
+                walk(starts, first, height, sizes, x_steps, group * x_steps[4])
+                walk(ends, first, height, sizes, out_steps, origin + group * out_steps[4])
+                source = x
+                if copy_stride > 0:
+                    source = copied[worker]
+                    copy_rows(x, starts, height, copies, copy_length, source, copy_stride)
+                for panel in range(begin, min(count, begin + share)):
+                    place, column = (group * count + panel) * wide, panel * wide
+                    for run in range(0, len(runs), together):
+                        many = min(together, len(runs) - run)
+                        last = run + many == len(runs)
+                        for row in range(0, height, ROWS):
+                            sums = start(bias, place) if run == 0 else start(nothing, 0)
+                            sums = multiply_add(
+                                sums, source, starts, row, runs, run, many,
+                                length, 1, flat, place * depth + run * length * wide, wide,
+                            )  # fmt: skip
+                            if run > 0:
+                                sums = add(sums, totals, lines, row, ROWS, 0, wide)
+                            left, width = height - row, columns - column
+                            if not last:
+                                save(sums, totals, lines, row, left, 0, wide)
+                                continue
+                            if len(residual) > 0:
+                                sums = add(sums, residual, ends, row, left, column, width)
+                            if slope != 1.0 or most != np.inf:
+                                sums = bend(sums, slope, most)
+                            save(sums, out, ends, row, left, column, width)
+                job = take(queue, 0)
 
     return over_runs

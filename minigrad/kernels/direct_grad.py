@@ -7,69 +7,39 @@ are filters, and the summands are the output's pixels, taken in chunks that stay
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from itertools import product
 
 import numpy as np
 
 from minigrad.kernels import buffers
 from minigrad.kernels.direct import padded
-from minigrad.kernels.direct_plan import is_pointwise, outer_sum
-from minigrad.kernels.jit import Kernel, get_thread_id, inner, kernel, most_threads, prange
+from minigrad.kernels.direct_plan import filter_places, is_pointwise, outer_sum
+from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
+from minigrad.kernels.packing import unpack
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import lanes, load, load_some, store, store_some
+from minigrad.kernels.simd import lanes, load, load_some, store, store_some, take
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
 
-__all__ = ["unpack", "weight_grad"]
+__all__ = ["by_filter", "weight_grad"]
 
-# Pixels of a chunk: as many as fill so many bytes of what a job reads, within limits.
-CHUNK_BYTES = 1 << 18
+# Taps and filters of a block of the gradient: a job's sums, with the pixels that it packs for them,
+# stay in the second cache.
+BLOCK = 256
+CHUNK_BYTES = 5 << 17
 LEAST_PIXELS, MOST_PIXELS = 64, 512
-# Jobs there are at least, if there can be. A sum over pixels is first cut into parts, which are
-# added in order, as long as these together are no larger than this; then the gradient is cut into
-# blocks. How it is cut depends on the shapes alone.
+# Jobs there are at least, if there can be: where blocks are few, the sum over pixels is cut into
+# parts, which are added in order, as long as these together are no larger than this. How it is cut
+# depends on the shapes alone.
 JOBS = 16
 PART_BYTES = 1 << 22
 
-# Rows of the gradient that are put into their places together.
-UNPACKED_ROWS = 64
 
-
-@kernel
-def _unpack(
-    sums: np.ndarray, rows: np.ndarray, column_step: int, group_step: int, columns: int,
-    out: np.ndarray,
-) -> None:  # fmt: skip
-    """out[g * group_step + rows[r] + c * column_step] = Σ over s of sums[s, g, r, c]."""
-    parts, groups, height, _ = sums.shape
-    blocks = (height + UNPACKED_ROWS - 1) // UNPACKED_ROWS
-    strips = (columns + UNPACKED_ROWS - 1) // UNPACKED_ROWS
-    for job in prange(groups * blocks * strips):
-        first, column = job % blocks * UNPACKED_ROWS, job // blocks % strips * UNPACKED_ROWS
-        group = job // blocks // strips
-        for c in range(column, min(columns, column + UNPACKED_ROWS)):
-            target = group * group_step + c * column_step
-            for row in range(first, min(height, first + UNPACKED_ROWS)):
-                total = sums[0, group, row, c]
-                for part in range(1, parts):
-                    total += sums[part, group, row, c]
-                out[target + rows[row]] = total
-
-
-def unpack(sums: np.ndarray, problem: Problem) -> np.ndarray:
+def by_filter(sums: np.ndarray, problem: Problem) -> np.ndarray:
     """sums (parts, groups, taps * channels, columns) -> the weight's gradient (K, C, *taps)."""
     per_group, depth = problem.filters // problem.groups, problem.channels // problem.groups
     out = buffers.empty((problem.filters, depth, *problem.kernel), problem.dtype)
-    size = depth * problem.taps
-    rows = _weight_rows(problem.taps, depth)
-    _unpack(sums, rows, size, per_group * size, per_group, out.reshape(-1))
+    unpack(sums, filter_places(problem.taps, depth), per_group, out.reshape(-1))
     return out
-
-
-@lru_cache(maxsize=256)
-def _weight_rows(taps: int, depth: int) -> np.ndarray:
-    """Where (tap, channel) lies in a filter (channels, taps)."""
-    return (np.arange(taps)[:, None] + np.arange(depth) * taps).reshape(-1)
 
 
 class _Plan:
@@ -91,14 +61,20 @@ class _Plan:
         self.form = tiling_for(len(self.taps), self.filters, problem.dtype)
         self.wide = self.form.columns(problem.dtype)
         self.panels = -(-self.filters // self.wide)
-        size = len(self.taps) * problem.filters * problem.dtype.itemsize
-        parts = max(1, min(JOBS, PART_BYTES // size))
-        self._share(-(-JOBS // (parts * problem.groups)))
-        lanes = target.lanes(problem.dtype.itemsize)
+        rows, height = -(-len(self.taps) // self.form.rows), -(-len(self.taps) // BLOCK)
+        across = -(-self.filters // BLOCK)
+        self.row_block = -(-rows // height) * self.form.rows
+        self.panel_block = -(-self.panels // across)
+        lanes, itemsize = target.lanes(problem.dtype.itemsize), problem.dtype.itemsize
         # One vector more: rows a power of two apart would meet in the same lines of the cache.
         self.tap_stride = -(-self.row_block // lanes) * lanes + lanes
-        bytes_of_pixel = (self.tap_stride + self.panel_block * self.wide) * problem.dtype.itemsize
-        self._cut(problem, max(LEAST_PIXELS, min(MOST_PIXELS, CHUNK_BYTES // bytes_of_pixel)))
+        columns = self.panel_block * self.wide
+        room = CHUNK_BYTES // itemsize - self.row_block * columns
+        pixels = max(LEAST_PIXELS, min(MOST_PIXELS, room // (self.tap_stride + columns)))
+        self._cut(problem, pixels)
+        blocks = problem.groups * height * across
+        size = len(self.taps) * problem.filters * itemsize
+        parts = max(1, min(-(-JOBS // blocks), PART_BYTES // size, len(self.chunks)))
         self.longest = int((self.chunks[:, 1] * self.chunks[:, 2]).max())
         self.together = -(-len(self.chunks) // parts)
         self.parts = -(-len(self.chunks) // self.together)
@@ -125,22 +101,6 @@ class _Plan:
             counts, lengths = np.minimum(many, len(self.runs) - runs), np.full_like(runs, width)
             firsts = runs * width
         self.chunks = np.stack([runs, counts, lengths, firsts], axis=1)
-
-    def _share(self, blocks: int) -> None:
-        """Cut the gradient into so many blocks of rows and of panels, or as many as there are, so
-        that little is read twice."""
-        rows = -(-len(self.taps) // self.form.rows)
-        best: tuple[tuple[int, int], int, int] | None = None
-        shares = range(1, min(rows, blocks) + 1), range(1, min(self.panels, blocks) + 1)
-        for by_row, by_panel in product(*shares):
-            missing = max(0, blocks - by_row * by_panel)
-            read = by_row * self.filters + by_panel * len(self.taps)
-            if best is None or (missing, read) < best[0]:
-                best = (missing, read), by_row, by_panel
-        assert best is not None
-        _, by_row, by_panel = best
-        self.row_block = -(-rows // by_row) * self.form.rows
-        self.panel_block = -(-self.panels // by_panel)
 
 
 @lru_cache(maxsize=256)
@@ -170,8 +130,9 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
         plan.tap_stride,
         buffers.empty((threads, plan.longest * plan.tap_stride), problem.dtype),
         buffers.empty((threads, plan.longest * plan.panel_block * plan.wide), problem.dtype),
+        np.zeros(1, np.int64),
     )
-    return unpack(sums, problem)
+    return by_filter(sums, problem)
 
 
 @inner
@@ -200,8 +161,11 @@ def gather_taps(
             for i in range(0, stop - tap - wide + 1, wide):
                 store(packed, target + tap + i, load(x, at + i))
             rest = (stop - tap) % wide
-            if rest:
-                begin = stop - tap - rest
+            begin = stop - tap - rest
+            if at + begin + wide <= len(x):
+                # What is read too much the next run overwrites.
+                store(packed, target + tap + begin, load(x, at + begin))
+            elif rest > 0:
                 store(packed, target + tap + begin, load_some(x, at + begin, rest))
             tap = stop
 
@@ -214,18 +178,18 @@ def gather_columns(
     """packed[panel, pixel, i] = grad[origin + pixel * stride + panel * wide + i], zeros from
     column `columns` on."""
     step = min(wide, lanes(grad))
-    for panel in range((columns + wide - 1) // wide):
-        for pixel in range(pixels):
-            target, source = (panel * pixels + pixel) * wide, origin + pixel * stride + panel * wide
-            for v in range(0, wide, step):
-                left = columns - panel * wide - v
-                if left >= step == lanes(grad):
-                    store(packed, target + v, load(grad, source + v))
-                else:
-                    # Of a vector without any column, not even the address may be formed.
-                    place = source + v if left > 0 else 0
-                    value = load_some(grad, place, min(left, step))
-                    store_some(packed, target + v, value, step)
+    across = (columns + wide - 1) // wide * wide
+    for pixel in range(pixels):
+        source = origin + pixel * stride
+        for column in range(0, across, step):
+            left = columns - column
+            target = (column // wide * pixels + pixel) * wide + column % wide
+            if left >= step == lanes(grad):
+                store(packed, target, load(grad, source + column))
+            else:
+                # Of a vector without any column, not even the address may be formed.
+                value = load_some(grad, source + column if left > 0 else 0, min(left, step))
+                store_some(packed, target, value, step)
 
 
 @cache
@@ -257,6 +221,7 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
         tap_stride: int,
         packed_taps: np.ndarray,
         packed_columns: np.ndarray,
+        queue: np.ndarray,
     ) -> None:
         # x[group * depth + runs[r] + t * step + taps[row]]: what tap `row` sees at pixel t of run
         # r. chunks: (count, 4), of each the first run, how many, their length, the first pixel;
@@ -270,39 +235,43 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
         starts = np.empty(row_block + ROWS, np.int64)
         for row in range(row_block + ROWS):
             starts[row] = min(row, row_block - 1)
-        for job in prange(sums * groups * row_blocks * panel_blocks):
-            first_panel = job % panel_blocks * panel_block
-            first_row = job // panel_blocks % row_blocks * row_block
-            part = job // panel_blocks // row_blocks
-            group, number = part % groups, part // groups
-            count = min(row_block, height - first_row)
-            width = min(panel_block, panels - first_panel)
-            columns = min(filters - first_panel * wide, width * wide)
-            seen, given = packed_taps[get_thread_id()], packed_columns[get_thread_id()]
-            ends = np.empty(count + ROWS, np.int64)
-            for row in range(count + ROWS):
-                tap = first_row + min(row, count - 1)
-                ends[row] = (part * height + tap) * across + first_panel * wide
-            first_chunk = number * together
-            for chunk in range(first_chunk, min(len(chunks), first_chunk + together)):
-                run, many, length = chunks[chunk, 0], chunks[chunk, 1], chunks[chunk, 2]
-                pixels = many * length
-                for r in range(many):
-                    origin = group * depth + runs[run + r]
-                    gather_taps(
-                        x, taps, first_row, count, segment, origin, step, length,
-                        seen, r * length * tap_stride, tap_stride,
-                    )  # fmt: skip
-                origin = chunks[chunk, 3] * pixel_step + group * filters + first_panel * wide
-                gather_columns(grad, origin, pixel_step, pixels, columns, wide, given)
-                for panel in range(width):
-                    for row in range(0, count, ROWS):
-                        tile = multiply_add(
-                            start(nothing, 0), seen, starts, row, here, 0, 1, pixels, tap_stride,
-                            given, panel * pixels * wide, wide,
+        for worker in prange(len(packed_taps)):
+            seen, given = packed_taps[worker], packed_columns[worker]
+            job = take(queue, 0)
+            while job < sums * groups * row_blocks * panel_blocks:
+                first_panel = job % panel_blocks * panel_block
+                first_row = job // panel_blocks % row_blocks * row_block
+                part = job // panel_blocks // row_blocks
+                group, number = part % groups, part // groups
+                count = min(row_block, height - first_row)
+                width = min(panel_block, panels - first_panel)
+                columns = min(filters - first_panel * wide, width * wide)
+                ends = np.empty(count + ROWS, np.int64)
+                for row in range(count + ROWS):
+                    tap = first_row + min(row, count - 1)
+                    ends[row] = (part * height + tap) * across + first_panel * wide
+                first_chunk = number * together
+                for chunk in range(first_chunk, min(len(chunks), first_chunk + together)):
+                    run, many, length = chunks[chunk, 0], chunks[chunk, 1], chunks[chunk, 2]
+                    pixels = many * length
+                    for r in range(many):
+                        origin = group * depth + runs[run + r]
+                        gather_taps(
+                            x, taps, first_row, count, segment, origin, step, length,
+                            seen, r * length * tap_stride, tap_stride,
                         )  # fmt: skip
-                        if chunk > first_chunk:
-                            tile = add(tile, flat, ends, row, ROWS, panel * wide, wide)
-                        save(tile, flat, ends, row, count - row, panel * wide, wide)
+                    origin = chunks[chunk, 3] * pixel_step + group * filters + first_panel * wide
+                    gather_columns(grad, origin, pixel_step, pixels, columns, wide, given)
+                    for panel in range(width):
+                        for row in range(0, count, ROWS):
+                            tile = multiply_add(
+                                start(nothing, 0), seen, starts, row,
+                                here, 0, 1, pixels, tap_stride,
+                                given, panel * pixels * wide, wide,
+                            )  # fmt: skip
+                            if chunk > first_chunk:
+                                tile = add(tile, flat, ends, row, ROWS, panel * wide, wide)
+                            save(tile, flat, ends, row, count - row, panel * wide, wide)
+                job = take(queue, 0)
 
     return over_pixels

@@ -19,6 +19,7 @@ from minigrad.kernels.window import Axis, Lengths
 
 __all__ = [
     "Plan",
+    "filter_places",
     "forward_plan",
     "input_grad_plan",
     "is_pointwise",
@@ -65,7 +66,7 @@ class Runs(NamedTuple):
     runs: np.ndarray  # what is summed: where each run begins, counted from the row's place
     length: int
     together: int  # how many runs go into one sum
-    weight_rows: np.ndarray  # and where the weights of it lie
+    places: np.ndarray  # of each number of a filter, in which row of a panel it stands
     form: Tiling
     block: int  # rows and panels of a job
     share: int
@@ -79,6 +80,7 @@ class Plan(NamedTuple):
 
     products: list[Runs]
     columns: int
+    outer_step: int
     column_step: int
     group_step: int
     complete: bool  # whether every element of the output is in one of the products
@@ -93,7 +95,7 @@ def _runs(
     offsets: tuple[np.ndarray, ...],
     pixel: int,
     depth: int,
-    weight_rows: np.ndarray,
+    places: np.ndarray,
     columns: int,
 ) -> Runs:
     """Taps at the outer sum of `offsets`, each of `depth` channels, in as long runs as may be."""
@@ -118,7 +120,7 @@ def _runs(
     tiles = max(LEAST_TILES, min(MOST_TILES, BLOCK_BYTES // max(1, bytes_of_tile)))
     blocks = -(-rows // (tiles * form.rows)) * problem.groups
     panels = -(-columns // form.columns(problem.dtype))
-    share = panels if blocks >= JOBS else max(1, -(-panels * blocks // JOBS))
+    shares = max(1, min(panels, -(-JOBS // blocks)))
     return Runs(
         np.array(sizes, np.int64),
         np.array(x_steps, np.int64),
@@ -127,14 +129,20 @@ def _runs(
         runs,
         length,
         max(1, LONGEST_SUM // length),
-        weight_rows,
+        places,
         form,
         tiles * form.rows,
-        share,
+        -(-panels // shares),
         copies,
         copy_length,
         stride,
     )
+
+
+@lru_cache(maxsize=256)
+def filter_places(taps: int, depth: int) -> np.ndarray:
+    """Of each number of a filter (depth, taps), its row in a panel of rows (taps, depth)."""
+    return (np.arange(taps) * depth + np.arange(depth)[:, None]).reshape(-1)
 
 
 @lru_cache(maxsize=256)
@@ -157,10 +165,11 @@ def forward_plan(problem: Problem) -> Plan:
         offsets,
         C,
         depth,
-        (np.arange(taps)[:, None] + np.arange(depth) * taps).reshape(-1),
+        filter_places(taps, depth).reshape(1, -1),
         columns,
     )
-    return Plan([products], columns, depth * taps, columns * depth * taps, True)
+    size = depth * taps
+    return Plan([products], columns, columns * size, size, columns * size, True)
 
 
 def _steps_of(size: Lengths, channels: int) -> Lengths:
@@ -214,8 +223,9 @@ def input_grad_plan(problem: Problem) -> Plan:
             complete = False
             continue
         _, height, width = problem.kernel
-        places = outer_sum(phase[0].taps * height * width, phase[1].taps * width, phase[2].taps)
-        weight_rows = (places[:, None] + np.arange(depth) * (columns * taps)).reshape(-1)
+        used = outer_sum(phase[0].taps * height * width, phase[1].taps * width, phase[2].taps)
+        places = np.full((depth, taps), -1)
+        places[:, used] = np.arange(len(used)) * depth + np.arange(depth)[:, None]
         strides = [s * step for s, step in zip(problem.stride, out_steps, strict=True)]
         products.append(
             _runs(
@@ -227,8 +237,8 @@ def input_grad_plan(problem: Problem) -> Plan:
                 offsets,
                 K,
                 depth,
-                weight_rows,
+                places,
                 columns,
             )
         )
-    return Plan(products, columns, taps, depth * columns * taps, complete)
+    return Plan(products, columns, columns * taps, taps, depth * columns * taps, complete)

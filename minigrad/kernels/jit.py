@@ -8,7 +8,6 @@ forked child runs serial code where the parent's thread pool (GNU OpenMP) would 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable
 from functools import cached_property
@@ -17,14 +16,10 @@ from typing import Any, TypeVar, cast, overload
 import numpy as np
 
 from minigrad import threads
+from minigrad.kernels.launch import numba
 
-if "numba" not in sys.modules:
-    # Read by Numba and by OpenMP as they are loaded, hence before the imports below.
-    os.environ[threads.POOL_VARIABLE] = str(threads.pool_size())
-    # A thread that waits for another by spinning holds up whatever else shares the processors.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# isort: split
 
-import numba
 from numba import get_thread_id, prange
 
 from minigrad.kernels.cache import KernelCache

@@ -27,9 +27,10 @@ def call(ufunc: np.ufunc, *inputs: np.ndarray | float, dtype: Any = None) -> Any
     return ufunc(*inputs) if out is None else ufunc(*inputs, out=out)
 
 
-def combine(a: float, x: np.ndarray, b: float, y: np.ndarray) -> Any:
-    """a x + b y, element by element."""
-    total = call(np.multiply, y, b)
+def combine(a: float, x: np.ndarray, b: float, y: np.ndarray) -> np.ndarray:
+    """a x + b y of arrays of one shape and dtype, laid out in memory as x."""
+    total = buffers.empty_like(x)
+    np.multiply(y, b, out=total)
     total += x if a == 1 else call(np.multiply, x, a)
     return total
 

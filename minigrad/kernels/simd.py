@@ -14,13 +14,19 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+
+from minigrad.kernels.launch import numba
+
+# isort: split
+
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.core.typing.templates import signature as typing_signature
 from numba.extending import lower_builtin, models, register_model
 
 from minigrad.kernels.target import target
+
+types = numba.types
 
 __all__ = [
     "VectorType",
@@ -35,6 +41,7 @@ __all__ = [
     "store",
     "store_each",
     "store_some",
+    "take",
 ]
 
 
@@ -359,6 +366,18 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         for given, limit in zip(kinds[1:], limits, strict=True)
     ]
     return bent(builder, kind, v, *numbers)
+
+
+def take(queue: np.ndarray, i: int) -> int:
+    """queue[i], which is then one more: of several threads each gets a number of its own."""
+    queue[i] += 1
+    return int(queue[i]) - 1
+
+
+@primitive(take, lambda queue, i: types.int64, ARRAY, INTEGER)
+def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
+    one = ir.Constant(ir.IntType(64), 1)
+    return builder.atomic_rmw("add", builder.gep(*values[:1], [values[1]]), one, "monotonic")
 
 
 def _arithmetic(function: Callable[..., Any], instruction: str) -> None:

@@ -10,10 +10,18 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import models, register_model
 
-from minigrad.kernels.simd import ARRAY, INTEGER, VectorType, first_lanes, intrinsic, primitive
+from minigrad.kernels.simd import (
+    ARRAY,
+    INTEGER,
+    VectorType,
+    first_lanes,
+    intrinsic,
+    models,
+    primitive,
+    register_model,
+    types,
+)
 
 __all__ = ["beats", "choose", "equals", "load_numbers", "numbered", "renumber", "store_numbers"]
 

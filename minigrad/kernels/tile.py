@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import models, register_model
 
 from minigrad.kernels import simd
 from minigrad.kernels.simd import (
@@ -28,11 +26,14 @@ from minigrad.kernels.simd import (
     broadcast,
     first_lanes,
     fused,
+    models,
     nothing,
     number_as,
     primitive,
     read,
     read_some,
+    register_model,
+    types,
     write,
     write_some,
 )
@@ -45,6 +46,8 @@ WORD = ir.IntType(64)
 # The tiles to choose from: vectors, rows below the most that fit, and what part of a vector. More
 # would fit some shapes better, but every one is compiled.
 SHAPES = (2, 0, 1), (2, 1, 1), (3, 1, 1), (1, 0, 1), (1, 0, 2)
+# Each row has a pointer, and more of these than registers for addresses would be read from memory.
+MOST_ROWS = 14
 # Of vectors this wide a processor computes one in the time of two halves, or little less.
 WIDE_BYTES = 64
 # How much a load weighs against a multiply-add, where two of each can go on at a time: an eighth.
@@ -149,7 +152,8 @@ def tiling_for(rows: int, columns: int, dtype: np.dtype, whole: bool = False) ->
     lanes = target.lanes(dtype.itemsize)
     best = None
     for vectors, lower, narrow in SHAPES:
-        height, wide = target.rows(vectors) - lower, vectors * lanes // narrow
+        height = min(MOST_ROWS, target.rows(vectors)) - lower
+        wide = vectors * lanes // narrow
         if narrow > 1 and (whole or target.bytes < WIDE_BYTES):
             continue
         covered = -(-rows // height) * height * -(-columns // wide) * wide

@@ -13,9 +13,9 @@ import numpy as np
 
 from minigrad.kernels import buffers, precision
 from minigrad.kernels.finish import Finish
-from minigrad.kernels.jit import Kernel, get_thread_id, kernel, most_threads, prange
+from minigrad.kernels.jit import Kernel, kernel, most_threads, prange
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import lanes
+from minigrad.kernels.simd import lanes, take
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
 from minigrad.kernels.winograd_transform import (
@@ -137,6 +137,7 @@ def _convolve(
             buffers.empty((threads, PRODUCTS * way.tiles * way.panel), dtype),
             finish.slope,
             finish.most,
+            np.zeros(1, np.int64),
         )
         return out
     panels = buffers.empty((PRODUCTS, way.panels, way.depth, way.panel), dtype)
@@ -159,6 +160,7 @@ def _convolve(
         buffers.empty((threads, PRODUCTS * block * across), dtype),
         finish.slope,
         finish.most,
+        np.zeros(1, np.int64),
     )
     return out
 
@@ -204,6 +206,7 @@ def over_tiles(vectors: int, rows: int, narrow: int) -> Kernel:
         products: np.ndarray,
         slope: float,
         most: float,
+        queue: np.ndarray,
     ) -> None:
         # panels: (36, panels, depth, columns of one); transformed: (threads, 36 * block * stride);
         # products: (threads, 36 * block * (panels' columns + one vector))
@@ -219,38 +222,40 @@ def over_tiles(vectors: int, rows: int, narrow: int) -> Kernel:
             starts[row], ends[row] = min(row, block - 1) * stride, min(row, block - 1) * across
         nothing = np.zeros(columns, x.dtype)
         step = lanes(x)
-        for job in prange((tiles + block - 1) // block):
-            first = job * block
-            height = min(block, tiles - first)
-            thread = get_thread_id()
-            v, m = transformed[thread], products[thread]
+        for worker in prange(len(transformed)):
+            v, m = transformed[worker], products[worker]
             patch = np.empty(PRODUCTS * wide, x.dtype)
             half = np.empty(PRODUCTS * step, x.dtype)
-            for tile in range(height):
-                input_tile(
-                    x, x_sizes, first + tile, patch, half,
-                    v, tile * stride, block * stride, wide, wide, 0,
-                )  # fmt: skip
-            for product in range(PRODUCTS):
-                for panel in range(count):
-                    source = (product * count + panel) * depth * columns
-                    target = product * block * across + panel * columns
-                    for begin in range(0, depth, DEPTHS):
-                        for row in range(0, height, ROWS):
-                            sums = multiply_add(
-                                start(nothing, 0), v, starts, row,
-                                runs, product * parts + begin // DEPTHS, 1,
-                                min(DEPTHS, depth - begin), 1,
-                                flat, source + begin * columns, columns,
-                            )  # fmt: skip
-                            if begin > 0:
-                                sums = add(sums, m, ends, row, ROWS, target, columns)
-                            save(sums, m, ends, row, height - row, target, columns)
-            for tile in range(height):
-                output_tile(
-                    m, tile * across, block * across, half, bias, residual, out, out_sizes,
-                    first + tile, 0, out_sizes[2], slope, most,
-                )  # fmt: skip
+            job = take(queue, 0)
+            while job < (tiles + block - 1) // block:
+                first = job * block
+                height = min(block, tiles - first)
+                for tile in range(height):
+                    input_tile(
+                        x, x_sizes, first + tile, patch, half,
+                        v, tile * stride, block * stride, wide, wide, 0,
+                    )  # fmt: skip
+                for product in range(PRODUCTS):
+                    for panel in range(count):
+                        source = (product * count + panel) * depth * columns
+                        target = product * block * across + panel * columns
+                        for begin in range(0, depth, DEPTHS):
+                            for row in range(0, height, ROWS):
+                                sums = multiply_add(
+                                    start(nothing, 0), v, starts, row,
+                                    runs, product * parts + begin // DEPTHS, 1,
+                                    min(DEPTHS, depth - begin), 1,
+                                    flat, source + begin * columns, columns,
+                                )  # fmt: skip
+                                if begin > 0:
+                                    sums = add(sums, m, ends, row, ROWS, target, columns)
+                                save(sums, m, ends, row, height - row, target, columns)
+                for tile in range(height):
+                    output_tile(
+                        m, tile * across, block * across, half, bias, residual, out, out_sizes,
+                        first + tile, 0, out_sizes[2], slope, most,
+                    )  # fmt: skip
+                job = take(queue, 0)
 
     return convolve_tiles
 
@@ -286,6 +291,7 @@ def over_filters(vectors: int, rows: int, narrow: int) -> Kernel:
         products: np.ndarray,
         slope: float,
         most: float,
+        queue: np.ndarray,
     ) -> None:
         # transformed: (36 * tiles * stride); panels: (threads, 36 * block * columns), block being
         # depths; products: (threads, 36 * tiles * columns)
@@ -302,36 +308,40 @@ def over_filters(vectors: int, rows: int, narrow: int) -> Kernel:
             half = np.empty(PRODUCTS * step, x.dtype)
             place, plane = tile * stride, tiles * stride
             input_tile(x, x_sizes, tile, patch, half, transformed, place, plane, wide, wide, 0)
-        for panel in prange((weight_sizes[0] + columns - 1) // columns):
-            thread = get_thread_id()
-            u, m = panels[thread], products[thread]
-            taps = np.zeros(TAPS * TAPS * columns, x.dtype)
+        for worker in prange(len(panels)):
+            u, m = panels[worker], products[worker]
+            taps = np.empty(TAPS * TAPS * columns, x.dtype)
             half = np.empty(PRODUCTS * step, x.dtype)
             starts = np.empty(tiles + ROWS, np.int64)
-            column = panel * columns
-            for first in range(0, depth, block):
-                stop = min(depth, first + block)
-                weight_rows(
-                    weight, weight_sizes, column, first, stop, taps, half,
-                    u, 0, block * columns, columns,
-                )  # fmt: skip
-                for row in range(tiles + ROWS):
-                    starts[row] = min(row, tiles - 1) * stride + first
-                for product in range(PRODUCTS):
-                    target = product * tiles * columns
-                    for row in range(0, tiles, ROWS):
-                        sums = multiply_add(
-                            start(nothing, 0), transformed, starts, row, runs, product, 1,
-                            stop - first, 1, u, product * block * columns, columns,
-                        )  # fmt: skip
-                        if first > 0:
-                            sums = add(sums, m, ends, row, ROWS, target, columns)
-                        save(sums, m, ends, row, tiles - row, target, columns)
-            stop = min(weight_sizes[0], column + columns)
-            for tile in range(tiles):
-                output_tile(
-                    m, tile * columns, tiles * columns, half, bias, residual, out, out_sizes,
-                    tile, column, stop, slope, most,
-                )  # fmt: skip
+            panel = take(queue, 0)
+            while panel < (weight_sizes[0] + columns - 1) // columns:
+                for i in range(len(taps)):
+                    taps[i] = 0
+                column = panel * columns
+                for first in range(0, depth, block):
+                    stop = min(depth, first + block)
+                    weight_rows(
+                        weight, weight_sizes, column, first, stop, taps, half,
+                        u, 0, block * columns, columns,
+                    )  # fmt: skip
+                    for row in range(tiles + ROWS):
+                        starts[row] = min(row, tiles - 1) * stride + first
+                    for product in range(PRODUCTS):
+                        target = product * tiles * columns
+                        for row in range(0, tiles, ROWS):
+                            sums = multiply_add(
+                                start(nothing, 0), transformed, starts, row, runs, product, 1,
+                                stop - first, 1, u, product * block * columns, columns,
+                            )  # fmt: skip
+                            if first > 0:
+                                sums = add(sums, m, ends, row, ROWS, target, columns)
+                            save(sums, m, ends, row, tiles - row, target, columns)
+                stop = min(weight_sizes[0], column + columns)
+                for tile in range(tiles):
+                    output_tile(
+                        m, tile * columns, tiles * columns, half, bias, residual, out, out_sizes,
+                        tile, column, stop, slope, most,
+                    )  # fmt: skip
+                panel = take(queue, 0)
 
     return convolve_filters

@@ -11,10 +11,10 @@ from functools import cache
 import numpy as np
 
 from minigrad.kernels import buffers
-from minigrad.kernels.direct_grad import unpack
-from minigrad.kernels.jit import Kernel, get_thread_id, kernel, most_threads, prange
+from minigrad.kernels.direct_grad import by_filter
+from minigrad.kernels.jit import Kernel, kernel, most_threads, prange
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import lanes, load, loads, store, store_each
+from minigrad.kernels.simd import lanes, load, loads, store, store_each, take
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
 from minigrad.kernels.winograd_transform import (
@@ -62,8 +62,9 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
         buffers.empty((PRODUCTS, blocks, chunk, block), dtype),
         buffers.empty((PRODUCTS, panels, chunk, columns), dtype),
         buffers.empty((most_threads(), PRODUCTS * block * columns), dtype),
+        np.zeros(-(-tiles // chunk), np.int64),
     )
-    return unpack(sums.reshape(1, 1, -1, panels * columns), problem)
+    return by_filter(sums.reshape(1, 1, -1, panels * columns), problem)
 
 
 @cache
@@ -84,6 +85,7 @@ def over_chunks(vectors: int, rows: int, narrow: int) -> Kernel:
         inputs: np.ndarray,
         outputs: np.ndarray,
         products: np.ndarray,
+        queue: np.ndarray,
     ) -> None:
         # out: (9, C, panels * columns), zeros at first; inputs: (36, blocks, chunk, block), where
         # blocks of channels lie together; outputs: (36, panels, chunk, columns); products:
@@ -113,33 +115,40 @@ def over_chunks(vectors: int, rows: int, narrow: int) -> Kernel:
                     grad, grad_sizes, first + tile, patch, half, tiles_out,
                     tile * columns, panels * chunk * columns, across, columns, chunk * columns,
                 )  # fmt: skip
-            for job in prange(blocks * panels):
-                part, panel = job // panels, job % panels
-                channel, column = part * block, panel * columns
-                count = min(block, C - channel)
-                u = products[get_thread_id()]
+            for worker in prange(len(products)):
+                u = products[worker]
                 half = np.empty(PRODUCTS * step, x.dtype)
-                for product in range(PRODUCTS):
-                    source = (product * panels + panel) * chunk * columns
-                    for row in range(0, count, ROWS):
-                        sums = multiply_add(
-                            start(nothing, 0), tiles_in, starts, row,
-                            runs, product * blocks + part, 1, height, block,
-                            tiles_out, source, columns,
-                        )  # fmt: skip
-                        save(sums, u, ends, row, count - row, product * block * columns, columns)
-                for row in range(count):
-                    for v in range(0, columns, step):
-                        place, plane = row * columns + v, block * columns
-                        for w in range(TILE):
-                            points = load_tile(u, place + w * plane, TILE * plane)
-                            store_each(half, w * step, TILE * step, taps_from_points(x, points))
-                        for r in range(TAPS):
-                            points = load_tile(half, r * TILE * step, step)
-                            store_each(half, r * TILE * step, step, taps_from_points(x, points))
-                            for s in range(TAPS):
-                                target = ((r * TAPS + s) * C + channel + row) * across + column + v
-                                total = load(flat, target) + load(half, (r * TILE + s) * step)
-                                store(flat, target, total)
+                job = take(queue, first // chunk)
+                while job < blocks * panels:
+                    part, panel = job // panels, job % panels
+                    channel, column = part * block, panel * columns
+                    count = min(block, C - channel)
+                    for product in range(PRODUCTS):
+                        source = (product * panels + panel) * chunk * columns
+                        for row in range(0, count, ROWS):
+                            sums = multiply_add(
+                                start(nothing, 0), tiles_in, starts, row,
+                                runs, product * blocks + part, 1, height, block,
+                                tiles_out, source, columns,
+                            )  # fmt: skip
+                            save(
+                                sums, u, ends, row, count - row, product * block * columns, columns
+                            )
+                    for row in range(count):
+                        for v in range(0, columns, step):
+                            place, plane = row * columns + v, block * columns
+                            for w in range(TILE):
+                                points = load_tile(u, place + w * plane, TILE * plane)
+                                store_each(half, w * step, TILE * step, taps_from_points(x, points))
+                            for r in range(TAPS):
+                                points = load_tile(half, r * TILE * step, step)
+                                store_each(half, r * TILE * step, step, taps_from_points(x, points))
+                                for s in range(TAPS):
+                                    target = (
+                                        ((r * TAPS + s) * C + channel + row) * across + column + v
+                                    )
+                                    total = load(flat, target) + load(half, (r * TILE + s) * step)
+                                    store(flat, target, total)
+                    job = take(queue, first // chunk)
 
     return filter_grad
