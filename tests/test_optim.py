@@ -398,7 +398,7 @@ class TestState:
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
 def test_a_parameter_keeps_its_layout_in_memory(name: str) -> None:
-    """A product of matrices may round otherwise in another layout, as after loading a checkpoint."""
+    """In another one, as after loading a checkpoint, a product of matrices may round otherwise."""
     parameter = mg.ones((200, 120), requires_grad=True)
     parameter.grad = mg.asarray(np.asfortranarray(np.full((200, 120), 0.5, np.float32)))
     getattr(mg.optim, name)([parameter], lr=0.1).step()
