@@ -126,6 +126,7 @@ def train() -> None:
         optimizer.step()
 
 
+@pytest.mark.slow
 def test_a_training_step_enters_nothing_else(reached: Entries) -> None:
     with entered(run=True) as found:
         train()

@@ -19,7 +19,7 @@ from hypothesis import given
 
 from minigrad import threads
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
-from minigrad.kernels import reference
+from minigrad.kernels import direct_grad, direct_plan, reference, tile, winograd
 from minigrad.kernels.convolution import (
     algorithms,
     convolve,
@@ -63,6 +63,28 @@ def check_drawn(count: int, record_property: Callable[[str, object], None], **ho
     assert counts.total() >= count and set(counts) == ALGORITHMS
 
 
+@pytest.fixture
+def few_tilings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two shapes of tiles instead of all, each of which takes seconds to compile."""
+
+    def forget() -> None:
+        for plan in (
+            tile.tiling_for,
+            direct_plan.forward_plan,
+            direct_plan.input_grad_plan,
+            direct_grad._plan,
+            winograd._direction,
+        ):
+            plan.cache_clear()
+
+    monkeypatch.setattr(tile, "SHAPES", (tile.SHAPES[0], tile.SHAPES[-1]))
+    forget()
+    yield
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.mark.usefixtures("few_tilings")
 def test_drawn_convolutions_equal_their_reference(record_property: Any) -> None:
     check_drawn(150, record_property, winograd_tilings=1)
 

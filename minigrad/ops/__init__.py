@@ -4,7 +4,6 @@ from minigrad.ops import methods as _methods
 from minigrad.ops import protocol as _protocol
 from minigrad.ops.arrays import *
 from minigrad.ops.average_pooling import *
-from minigrad.ops.channels import *
 from minigrad.ops.convolution import *
 from minigrad.ops.decompositions import *
 from minigrad.ops.determinants import *
@@ -15,7 +14,6 @@ from minigrad.ops.max_pooling import *
 from minigrad.ops.normalization import *
 from minigrad.ops.norms import *
 from minigrad.ops.random import *
-from minigrad.ops.response import *
 from minigrad.ops.spectral import *
 from minigrad.ops.transposed_convolution import *
 

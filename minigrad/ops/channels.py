@@ -16,8 +16,6 @@ from minigrad.op import Call, Cost, Op, bytes_moved
 from minigrad.spec import Spec, common_dtype, require_floating
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
-__all__ = ["channel_affine", "channel_sums"]
-
 
 def _require_channels(op: str, x: Spec, *by_channel: Spec) -> None:
     require_floating(op, x, *by_channel)

@@ -15,8 +15,6 @@ from minigrad.ops.number import as_number
 from minigrad.spec import Spec, as_integer, common_dtype, require_floating
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor, constant
 
-__all__ = ["local_response_norm"]
-
 
 @dataclass(frozen=True)
 class Response(Op):
