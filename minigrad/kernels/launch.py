@@ -12,13 +12,9 @@ from minigrad import threads
 
 __all__ = ["numba"]
 
-# A thread that waits for the next kernel by spinning holds up whatever else shares the processors,
-# one that sleeps is late for it. So many turns are a fraction of a millisecond.
-SPINS = 10_000
-
 if "numba" not in sys.modules:
     os.environ[threads.POOL_VARIABLE] = str(threads.pool_size())
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
+    # A thread that waits for another by spinning holds up whatever else shares the processors.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numba  # noqa: E402
