@@ -17,4 +17,4 @@ if "numba" not in sys.modules:
     # A thread that waits for another by spinning holds up whatever else shares the processors.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import numba  # noqa: E402
+import numba
