@@ -178,5 +178,5 @@ def test_no_false_alarm(number: int, record_property: Callable[[str, object], No
 def test_slices_draw_differently_and_repeat_themselves() -> None:
     first, again, other = Counter[str](), Counter[str](), Counter[str]()
     for number, counts in ((1, first), (1, again), (2, other)):
-        survey(number, 12, counts)
+        survey(number, 40, counts)
     assert first == again != other
