@@ -71,7 +71,19 @@ def _kernel(tile: Tiling) -> Callable[..., Any]:
     rows, start, multiply_add, save = tile.rows, tile.start, tile.multiply_add, tile.save
 
     @numba.njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract"})
-    def products(x, starts, runs, panel, zeros, out, lines, depth, wide, repeats, jobs):  # type: ignore[no-untyped-def]
+    def products(
+        x: np.ndarray,
+        starts: np.ndarray,
+        runs: np.ndarray,
+        panel: np.ndarray,
+        zeros: np.ndarray,
+        out: np.ndarray,
+        lines: np.ndarray,
+        depth: int,
+        wide: int,
+        repeats: int,
+        jobs: int,
+    ) -> None:
         for job in prange(jobs):
             sums = start(zeros, 0)
             for _ in range(repeats):

@@ -78,12 +78,10 @@ STYLES: dict[str, Callable[[Array], st.SearchStrategy[Array]]] = {
     "small": lambda x: scaled(x, st.integers(-6, -1)),
     "wide": lambda x: filled(x, times(x, st.floats(-4, 3).map(lambda power: 10.0**power))),
 }
-NEEDS_REGULAR = ("eigh", "svd", "qr", "pinv", "cofactor", "floor_divide")
+NEEDS_REGULAR = ("eigh", "svd", "qr", "pinv", "cofactor")
 REGULAR = ("seeded", "large")
 """The styles that give a matrix neither equal eigenvalues nor dependent columns, where the
-gradients of `NEEDS_REGULAR` do not exist or, nearby, have no digits left; nor a divisor so small
-that the quotient's floor climbs many steps within one step of the differences, where it is told as
-wrong although its derivative is 0."""
+gradients of `NEEDS_REGULAR` do not exist or, nearby, have no digits left."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -116,7 +116,7 @@ class Pool:
         except KeyError:
             self._idle.setdefault(size, []).append(memory)
         self._idle_bytes += size
-        if self._idle_bytes > self._limit:  # type: ignore[operator]  # known since `_fresh`
+        if self._idle_bytes > self.limit:
             self._shrink(self.limit)
 
     def stats(self) -> MemoryStats:

@@ -35,6 +35,7 @@ __all__ = [
     "threading_layer",
 ]
 
+config: Any = numba.config
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Only what says `prange` runs in parallel: an array expression inside a loop must not open
@@ -90,7 +91,7 @@ os.register_at_fork(
 def most_threads() -> int:
     """Threads a kernel can be run by: how many pieces scratch memory must have. The number in use
     may change until the kernel is entered."""
-    return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    return int(config.NUMBA_NUM_THREADS)
 
 
 class Kernel:
@@ -110,7 +111,7 @@ class Kernel:
         # `arguments` stays alive until the call returns, and with it every aliased array.
         passed = [_plain(a) if isinstance(a, np.ndarray) else a for a in arguments]
         with _entrance.lock:
-            if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+            if config.DISABLE_JIT:
                 self.function(*passed)
             elif _entrance.serial:
                 self._serial(*passed)

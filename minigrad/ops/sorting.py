@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -107,7 +107,7 @@ class SearchSorted(Op):
 
     name: ClassVar[str] = "searchsorted"
     differentiable: ClassVar[bool] = False
-    side: str
+    side: Literal["left", "right"]
 
     def infer(self, x: Spec, v: Spec) -> Spec:
         if x.ndim != 1:
@@ -116,7 +116,7 @@ class SearchSorted(Op):
         return Spec.of(v.shape, int64)
 
     def forward(self, x: Array, v: Array) -> Array:
-        return np.asarray(np.searchsorted(x, v, side=self.side), int64)  # type: ignore[call-overload]
+        return np.asarray(np.searchsorted(x, v, side=self.side), int64)
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
         x, v = inputs
@@ -130,7 +130,8 @@ def searchsorted(x1: Operand, x2: Operand, side: str = "left") -> Tensor:
     """
     if side not in ("left", "right"):
         raise ArgumentError(f"searchsorted: side takes 'left' or 'right', got {side!r}")
-    return apply(SearchSorted(side), as_tensor(x1), as_tensor(x2))
+    op = SearchSorted("right" if side == "right" else "left")
+    return apply(op, as_tensor(x1), as_tensor(x2))
 
 
 class IsIn(Op):
