@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from minigrad.anomaly import detect_anomaly
     from minigrad.checking import GradcheckReport, gradcheck
     from minigrad.function import Function
+    from minigrad.graph import Graph, graph_of, trace
     from minigrad.ops.protocol import from_dlpack
     from minigrad.serialization import load, save
     from minigrad.transforms import checkpoint, hessian, hvp, jacobian, jvp, vjp
@@ -60,6 +61,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Function",
     "GradcheckReport",
+    "Graph",
     "Spec",
     "Tensor",
     "asarray",
@@ -77,6 +79,7 @@ __all__ = [
     "get_rng_state",
     "grad",
     "gradcheck",
+    "graph_of",
     "hessian",
     "hvp",
     "int8",
@@ -101,6 +104,7 @@ __all__ = [
     "set_rng_state",
     "tensor",
     "testing",
+    "trace",
     "uint8",
     "uint16",
     "uint32",
@@ -115,17 +119,20 @@ __all__ += [name for name in vars(_arrays) if not name.startswith("_")]
 _MODULES = ("data", "linalg", "models", "nn", "optim", "testing")
 _MEMBERS = {
     "Function": "minigrad.function",
+    "Graph": "minigrad.graph",
     "checkpoint": "minigrad.transforms",
     "detect_anomaly": "minigrad.anomaly",
     "GradcheckReport": "minigrad.checking",
     "from_dlpack": "minigrad.ops.protocol",
     "gradcheck": "minigrad.checking",
+    "graph_of": "minigrad.graph",
     "hessian": "minigrad.transforms",
     "hvp": "minigrad.transforms",
     "jacobian": "minigrad.transforms",
     "jvp": "minigrad.transforms",
     "load": "minigrad.serialization",
     "save": "minigrad.serialization",
+    "trace": "minigrad.graph",
     "vjp": "minigrad.transforms",
 }
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
+from minigrad import tape
 from minigrad.errors import ArgumentError
-from minigrad.spec import as_dtype, as_integer, as_shape, float32, int64
-from minigrad.tensor import Operand, Tensor, asarray
+from minigrad.spec import Spec, as_dtype, as_integer, as_shape, float32, int64
+from minigrad.tensor import Array, Operand, Tensor, asarray, of_spec
 
 __all__ = [
+    "abstract",
     "arange",
     "empty",
     "empty_like",
@@ -29,6 +31,27 @@ __all__ = [
 Lengths = int | Sequence[int]
 
 
+@contextmanager
+def abstract() -> Iterator[None]:
+    """Within: zeros, ones, full, empty, the random functions and `nn.init` make or leave tensors
+    of a shape and a dtype alone, so a network of any size is built at once, to be traced or
+    summarized. Values can be loaded into it (`load_state_dict`)."""
+    previous = tape.state.abstract
+    tape.state.abstract = True
+    try:
+        yield
+    finally:
+        tape.state.abstract = previous
+
+
+def made(shape: tuple[int, ...], dtype: Any, make: Callable[..., Array]) -> Tensor:
+    """make(shape, dtype) as a tensor; within `abstract`, one without values."""
+    chosen = as_dtype(dtype)
+    if tape.state.abstract:
+        return of_spec(Spec.of(shape, chosen))
+    return asarray(make(shape, chosen))
+
+
 def _require_numbers(op: str, *values: Any) -> None:
     for value in values:
         if not isinstance(value, (int, float, np.bool_, np.integer, np.floating)):
@@ -37,13 +60,12 @@ def _require_numbers(op: str, *values: Any) -> None:
 
 def zeros(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros."""
-    values = np.zeros(as_shape("zeros", shape), as_dtype(dtype))
-    return asarray(values).requires_grad_(requires_grad)
+    return made(as_shape("zeros", shape), dtype, np.zeros).requires_grad_(requires_grad)
 
 
 def ones(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """A tensor of ones."""
-    return asarray(np.ones(as_shape("ones", shape), as_dtype(dtype))).requires_grad_(requires_grad)
+    return made(as_shape("ones", shape), dtype, np.ones).requires_grad_(requires_grad)
 
 
 def full(
@@ -56,7 +78,8 @@ def full(
     with np.errstate(all="ignore"), suppress(OverflowError):
         value = np.asarray(fill_value).astype(chosen)
         if chosen.kind not in "iu" or value == fill_value:
-            return asarray(np.full(lengths, value)).requires_grad_(requires_grad)
+            filled = made(lengths, chosen, lambda shape, dtype: np.full(shape, value, dtype))
+            return filled.requires_grad_(requires_grad)
     raise ArgumentError(f"full: fill_value {fill_value!r} is no {chosen}")
 
 
@@ -74,8 +97,7 @@ def ones_like(x: Operand, dtype: Any = None, requires_grad: bool = False) -> Ten
 
 def empty(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """A tensor whose values nobody may rely on. They are zeros."""
-    values = np.zeros(as_shape("empty", shape), as_dtype(dtype))
-    return asarray(values).requires_grad_(requires_grad)
+    return made(as_shape("empty", shape), dtype, np.zeros).requires_grad_(requires_grad)
 
 
 def empty_like(x: Operand, dtype: Any = None, requires_grad: bool = False) -> Tensor:

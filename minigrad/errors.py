@@ -21,6 +21,7 @@ __all__ = [
     "MinigradError",
     "ShapeError",
     "StateDictError",
+    "TraceError",
 ]
 
 
@@ -78,6 +79,10 @@ class GradcheckError(GradientError, ValueError):
     """A gradient that `gradcheck` found wrong; the text is its report, also in `report`."""
 
     report: Any = None
+
+
+class TraceError(MinigradError, RuntimeError):
+    """A trace, which knows shapes and dtypes alone, met what depends on values, or left itself."""
 
 
 class DataError(MinigradError, ValueError):

@@ -12,7 +12,7 @@ from typing import Any
 from minigrad import tape
 from minigrad.errors import ArgumentError, GradientError
 from minigrad.op import Call, Op, Reads
-from minigrad.tensor import Tensor, record
+from minigrad.tensor import Tensor, adopt
 
 
 class Context:
@@ -85,8 +85,7 @@ class Function:
                 )
         inputs = [arg for arg in args if isinstance(arg, Tensor)]
         op = UserOp(cls, ctx, args, inputs, outputs)
-        arrays = [output.detach().numpy() for output in outputs]
-        recorded = record(op, inputs, [output.spec for output in outputs], arrays)
+        recorded = adopt(op, inputs, outputs)
         return recorded if isinstance(result, tuple) else recorded[0]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.creation import Lengths
+from minigrad.creation import Lengths, made
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.random import generator, next_draw
 from minigrad.spec import (
@@ -58,15 +58,15 @@ def _floating(op: str, dtype: Any) -> np.dtype[Any]:
 def rand(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Independent numbers uniform on [0, 1)."""
     chosen = _floating("rand", dtype)
-    values = generator(next_draw()).random(as_shape("rand", shape), dtype=chosen.type)
-    return asarray(values).requires_grad_(requires_grad)
+    drawn = made(as_shape("rand", shape), chosen, generator(next_draw()).random)
+    return drawn.requires_grad_(requires_grad)
 
 
 def randn(shape: Lengths, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
     """Independent numbers from the normal distribution of mean 0 and variance 1."""
     chosen = _floating("randn", dtype)
-    values = generator(next_draw()).standard_normal(as_shape("randn", shape), dtype=chosen.type)
-    return asarray(values).requires_grad_(requires_grad)
+    drawn = made(as_shape("randn", shape), chosen, generator(next_draw()).standard_normal)
+    return drawn.requires_grad_(requires_grad)
 
 
 def rand_like(x: Operand, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from weakref import ReferenceType
 
 from minigrad.errors import FreedGraphError, GradientError
-from minigrad.op import Call, Op, Reads
+from minigrad.op import Call, Cost, Op, Reads
 from minigrad.spec import Spec
 
 Value = tuple["Node", int]
@@ -28,22 +28,73 @@ _ages = itertools.count()
 
 
 class Watch(Protocol):
-    """Sees every op that runs: `differentiating` is called with a node before its backward and
-    with None after it, `ran` after each op, with the tensors that went in and came out."""
+    """Sees every op that ran, with the tensors that went in and came out."""
 
-    def differentiating(self, node: Node | None) -> None: ...
     def ran(self, op: Op, inputs: Sequence[Any], outputs: Sequence[Any]) -> None: ...
+
+
+class Tracer(Protocol):
+    """Takes ops on specs in place of running them; see `minigrad.graph.tracer`."""
+
+    def takes(self, inputs: Sequence[Any]) -> bool: ...
+    def stage(self, op: Op, inputs: Sequence[Any], specs: tuple[Spec, ...]) -> tuple[Any, ...]: ...
+    def adopt(self, op: Op, inputs: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]: ...
+    def assign(self, target: Any, value: Any) -> None: ...
 
 
 class _State(threading.local):
     recording: bool = True
-    scope: tuple[Any, Any] | None = None
+    scope: Frame | None = None
+    origin: Node | None = None
     watch: Watch | None = None
+    tracer: Tracer | None = None
+    abstract: bool = False
+
+
+class Frame:
+    """A module being called: the frame it was called from (None at the outermost), its `name` in
+    the module of that one (dotted, where those between were not called), and its class' name."""
+
+    __slots__ = ("_name", "module", "outer")
+
+    def __init__(self, outer: Frame | None, module: Any, name: str | None = None) -> None:
+        self.outer = outer
+        self.module = module
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        if self._name is None:
+            self._name = self._find_name()
+        return self._name
+
+    def _find_name(self) -> str:
+        kind = type(self.module).__name__
+        if self.outer is None:
+            return getattr(self.module, "model_name", kind)
+        within = self.outer.module.named_modules()
+        return next((path for path, module in within if module is self.module), kind)
+
+    @property
+    def frames(self) -> list[Frame]:
+        """From the outermost to this one."""
+        frames: list[Frame] = []
+        frame: Frame | None = self
+        while frame is not None:
+            frames.append(frame)
+            frame = frame.outer
+        return frames[::-1]
+
+    @property
+    def path(self) -> str:
+        """The dotted path of the module, from the outermost one's name."""
+        return ".".join([frame.name for frame in self.frames])
 
 
 state = _State()
-"""Of this thread: whether ops are recorded, the modules being called as linked pairs of (outer
-scope, module), and who watches the ops."""
+"""Of this thread: whether ops are recorded, the module being called, the node whose backward runs,
+who watches the ops, who takes them instead of running them, and whether tensors are made without
+values."""
 
 
 class Node:
@@ -53,6 +104,8 @@ class Node:
     which inputs and outputs its backward reads. The arrays themselves are in `saved` until a
     backward pass releases them; all else stays readable. `receivers` are weak references to the
     tensors whose `grad` a backward pass fills, by output: a leaf's, or where `retain_grad` asked.
+    `scope` is the module that was called, `origin` the node whose backward this is a part of, and
+    `line` (in a trace) the line of the user's program.
     """
 
     __slots__ = (
@@ -60,8 +113,10 @@ class Node:
         "age",
         "hooks",
         "inputs",
+        "line",
         "needs",
         "op",
+        "origin",
         "outputs",
         "reads",
         "receivers",
@@ -88,6 +143,8 @@ class Node:
         self.hooks: dict[int, list[Hook]] | None = None
         # A leaf outlives the call it is first used in, so it does not hold on to the modules.
         self.scope = state.scope if op is not None else None
+        self.origin = state.origin if op is not None else None
+        self.line: str | None = None
         self.age = next(_ages)
 
     @property
@@ -98,6 +155,19 @@ class Node:
     @property
     def input_specs(self) -> tuple[Spec, ...]:
         return tuple([node.outputs[index] for node, index in self.inputs])
+
+    @property
+    def module_path(self) -> str:
+        """The dotted path of the module in whose call this is; of a backward, of its forward."""
+        scope = self.scope if self.origin is None else self.origin.scope
+        return scope.path if scope is not None else ""
+
+    @property
+    def cost(self) -> Cost:
+        """MACs, FLOPs and bytes moved; a leaf costs nothing."""
+        if self.op is None:
+            return Cost(0, 0, 0)
+        return self.op.cost(self.input_specs, self.outputs)
 
     @property
     def saved_bytes(self) -> int:
@@ -226,11 +296,11 @@ def _gradients(
     node: Node, op: Op, needs: tuple[bool, ...], cotangents: list[Any], wrap: Wrap
 ) -> tuple[Any, ...]:
     """The op's vector-Jacobian product, held to its promise: a gradient has its input's spec."""
-    if state.watch is not None:
-        state.watch.differentiating(node)
-    gradients: Any = op.backward(node.call(needs, wrap), *cotangents)
-    if state.watch is not None:
-        state.watch.differentiating(None)
+    outer, state.origin = state.origin, node
+    try:
+        gradients: Any = op.backward(node.call(needs, wrap), *cotangents)
+    finally:
+        state.origin = outer
     if not isinstance(gradients, tuple):
         gradients = (gradients,)
     if len(gradients) != len(needs):

@@ -17,7 +17,7 @@ import numpy as np
 
 from minigrad import tape
 from minigrad.conversion import Array, as_array
-from minigrad.errors import DtypeError, GradientError, ShapeError
+from minigrad.errors import DtypeError, GradientError, ShapeError, TraceError
 from minigrad.op import Op
 from minigrad.spec import FLOATING, Shape, Spec, as_dtype, float32, require_floating
 
@@ -28,6 +28,22 @@ else:
 
 Operand = Any
 """A tensor, an array, or a Python number, which takes the dtype of what it meets."""
+
+
+class _Unknown:
+    """Stands for the array of a tensor without values; whoever asks it for one gets an error."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TraceError(
+            "the values of this tensor are not known: it was made in a trace, which knows shapes "
+            "and dtypes alone, or within minigrad.abstract()"
+        )
+
+    __array__ = __array_ufunc__ = __array_function__ = __getattr__ = __getitem__ = _refuse
+    __deepcopy__ = __reduce_ex__ = _refuse
+
+
+UNKNOWN: Any = _Unknown()
 
 
 class Tensor(Methods):
@@ -49,15 +65,16 @@ class Tensor(Methods):
     _spec: Spec
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
-        array = as_array(data._array if isinstance(data, Tensor) else data, dtype)
-        # Whoever handed the array in may change it later; recorded values never change.
-        shared = not isinstance(data, Tensor) and (array is data or array.base is not None)
-        self._array = array.copy(order="K") if shared else array
-        self._spec = Spec.of(array.shape, array.dtype)
-        self._node = None
-        self._index = 0
-        self._grad = None
-        self._requires_grad = False
+        if isinstance(data, Tensor) and data.is_abstract:
+            array = UNKNOWN
+            spec = data._spec if dtype is None else Spec.of(data.shape, as_dtype(dtype))
+        else:
+            array = as_array(data._array if isinstance(data, Tensor) else data, dtype)
+            # Whoever handed the array in may change it later; recorded values never change.
+            shared = not isinstance(data, Tensor) and (array is data or array.base is not None)
+            array = array.copy(order="K") if shared else array
+            spec = Spec.of(array.shape, array.dtype)
+        _fill(self, array, spec, None, 0, False)
         if requires_grad:
             self.requires_grad = True
 
@@ -89,6 +106,11 @@ class Tensor(Methods):
     def nbytes(self) -> int:
         """Bytes that the elements take."""
         return self._spec.nbytes
+
+    @property
+    def is_abstract(self) -> bool:
+        """Whether it has a shape and a dtype only, and no values."""
+        return self._array is UNKNOWN
 
     # -- out of the tensor --------------------------------------------------------------------
 
@@ -142,6 +164,8 @@ class Tensor(Methods):
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
+        if self.is_abstract:
+            return f"tensor({self._spec}, abstract)"
         text = np.array2string(self._array, separator=", ", prefix="tensor(", threshold=200)
         tail = "" if self.dtype in (float32, np.int64, np.bool_) else f", dtype={self.dtype}"
         if self._node is not None and self._node.op is not None:
@@ -199,7 +223,10 @@ class Tensor(Methods):
 
     def detach(self) -> Tensor:
         """The same value without its record and without a gradient."""
-        return constant(self._array)
+        if tape.state.tracer is None:
+            return constant(self._array)
+        node, index = value_of(self)  # a trace goes on from here
+        return _fill(object.__new__(Tensor), self._array, self._spec, node, index, False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad` and return the tensor itself."""
@@ -229,12 +256,21 @@ class Tensor(Methods):
         Raises GradientError on a tensor that an op computed, ShapeError and DtypeError.
         """
         self._require_leaf("assign")
-        fresh = Tensor(value, dtype=None if hasattr(value, "dtype") else self.dtype)
+        fresh = (
+            value
+            if isinstance(value, Tensor)
+            else Tensor(value, dtype=None if hasattr(value, "dtype") else self.dtype)
+        )
         if fresh.shape != self.shape:
             raise ShapeError(f"assign: takes shape {self.shape}, got {fresh.shape}")
         if fresh.dtype != self.dtype:
             raise DtypeError(f"assign: takes dtype {self.dtype}, got {fresh.dtype}")
-        self._array = fresh._array
+        if tape.state.tracer is not None:
+            tape.state.tracer.assign(self, fresh)
+        elif fresh.is_abstract and not self.is_abstract:
+            fresh.numpy()  # raises: a value must not be lost to none
+        else:
+            self._array = fresh._array
         return self
 
     def convert_(self, dtype: Any) -> Tensor:
@@ -254,8 +290,11 @@ class Tensor(Methods):
                 "x[...] = v: x is a leaf that requires a gradient, which would then belong to "
                 "neither value; assign to y = x.clone(), or within minigrad.no_grad()"
             )
+        if tape.state.tracer is not None and not self.is_abstract:
+            tape.state.tracer.assign(self, other)
+            return
         self._array = other._array
-        if tape.state.recording:
+        if tape.state.recording or self.is_abstract:
             self._node, self._index = other._node, other._index
             self._requires_grad = other._requires_grad
 
@@ -302,6 +341,11 @@ def wrap(array: Array, spec: Spec, node: tape.Node | None, index: int, grad: boo
     return _fill(object.__new__(Tensor), array, spec, node, index, requires_grad)
 
 
+def of_spec(spec: Spec, requires_grad: bool = False) -> Tensor:
+    """A tensor of which only shape and dtype are known."""
+    return _fill(object.__new__(Tensor), UNKNOWN, spec, None, 0, requires_grad)
+
+
 def constant(array: Array) -> Tensor:
     """An array of a supported dtype as a tensor, without a copy and without a gradient."""
     spec = Spec.of(array.shape, array.dtype)
@@ -311,7 +355,8 @@ def constant(array: Array) -> Tensor:
 def alias(tensor: Tensor) -> Tensor:
     """Another tensor with the same value and the same place in the record."""
     twin = object.__new__(Tensor)
-    node, index = value_of(tensor) if tensor._requires_grad else (None, 0)
+    placed = tensor._requires_grad or tensor.is_abstract
+    node, index = value_of(tensor) if placed else (None, 0)
     return _fill(twin, tensor._array, tensor._spec, node, index, tensor._requires_grad)
 
 
@@ -357,7 +402,7 @@ def value_of(tensor: Tensor) -> tape.Value:
 def of_value(value: tape.Value) -> Tensor:
     """A tensor that only stands for a value of the record: it has no array."""
     node, index = value
-    return _fill(object.__new__(Tensor), np.empty(0), node.outputs[index], node, index, True)
+    return _fill(object.__new__(Tensor), UNKNOWN, node.outputs[index], node, index, True)
 
 
 def apply(op: Op, *inputs: Tensor) -> Any:
@@ -366,11 +411,24 @@ def apply(op: Op, *inputs: Tensor) -> Any:
     Returns a tensor, or a tuple of tensors where the op has several outputs.
     """
     inferred = op.infer(*[x._spec for x in inputs])
+    tracer = tape.state.tracer
+    if tracer is not None and tracer.takes(inputs):
+        if type(inferred) is Spec:
+            return tracer.stage(op, inputs, (inferred,))[0]
+        return tracer.stage(op, inputs, inferred)
     with np.errstate(all="ignore"):
         results = op.forward(*[x._array for x in inputs])
     if type(inferred) is Spec:
         return record(op, inputs, (inferred,), (results,))[0]
     return record(op, inputs, inferred, results)
+
+
+def adopt(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Tensors that were computed without being recorded, as the outputs of one call of `op`."""
+    if tape.state.tracer is not None:
+        return tape.state.tracer.adopt(op, inputs, outputs)
+    specs, arrays = [y._spec for y in outputs], [y._array for y in outputs]
+    return record(op, inputs, specs, arrays)
 
 
 def record(

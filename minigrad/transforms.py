@@ -19,7 +19,7 @@ from minigrad.op import Call, Op
 from minigrad.ops import concat
 from minigrad.random import get_rng_state, set_rng_state
 from minigrad.spec import require_floating
-from minigrad.tensor import Tensor, as_tensor, of_value, record, value_of, wrap
+from minigrad.tensor import Tensor, adopt, as_tensor, of_value, value_of, wrap
 
 
 def vjp(fn: Callable[..., Any], *primals: Tensor) -> tuple[Any, Callable[..., tuple[Tensor, ...]]]:
@@ -238,8 +238,7 @@ def checkpoint(fn: Callable[..., Any], *args: Any) -> Any:
     if not values:
         return result
     inputs = [of_value(value) for value in values]
-    arrays = [y.detach().numpy() for y in outputs]
-    recorded = record(Recomputed(run, values), inputs, [y.spec for y in outputs], arrays)
+    recorded = adopt(Recomputed(run, values), inputs, outputs)
     return recorded if isinstance(result, tuple) else recorded[0]
 
 

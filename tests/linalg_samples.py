@@ -100,7 +100,7 @@ PARTS = [
             *_one(
                 "diagonal",
                 f"trace_{k}",
-                partial(mg.trace, offset=k),
+                partial(mg.linalg.trace, offset=k),
                 partial(np.trace, offset=k, axis1=-2, axis2=-1),
                 normal,
                 *SHAPES,
@@ -118,8 +118,9 @@ PARTS = [
         for first, second in [(0, 1), (1, 0), (2, -3), (-2, -1)]
     ],
     *_one("diagonal", "diag", mg.diag, np.diag, normal, (3, 4)),
-    *_one("diagonal_embed", "diag", partial(mg.diag, k=-1), partial(np.diag, k=-1), normal,
-          (3,), (0,)),
+    *_one(
+        "diagonal_embed", "diag", partial(mg.diag, k=-1), partial(np.diag, k=-1), normal, (3,), (0,)
+    ),
     *[
         Sample(
             "diagonal_embed",
@@ -132,8 +133,15 @@ PARTS = [
     ],
     Sample("tril", "booleans", mg.tril, np.tril, (mask(3, 3),), **FIXED),
     Sample("triu", "integers", mg.triu, np.triu, (whole(3, 3),), **FIXED),
-    Sample("diagonal", "bytes", mg.trace, np.trace, (whole(3, 3, low=0, dtype="uint8"),), **FIXED),
-]  # fmt: skip
+    Sample(
+        "diagonal",
+        "bytes",
+        mg.linalg.trace,
+        np.trace,
+        (whole(3, 3, low=0, dtype="uint8"),),
+        **FIXED,
+    ),
+]
 
 
 # -- inverses ---------------------------------------------------------------------------------

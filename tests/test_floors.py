@@ -38,6 +38,7 @@ FLOORS = {
     "minigrad.optim": 6,
     "minigrad.data": 6,
     "minigrad.serialization": 6,
+    "minigrad.graph": 6,
     "minigrad.anomaly": 7,
     "minigrad.models": 7,
     "minigrad.checking": 7,

@@ -7,35 +7,42 @@ every machine.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from minigrad import tape
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.random import generator, next_draw
 from minigrad.tensor import Array, Tensor, asarray
 
 
-def _write(tensor: Tensor, values: Array) -> Tensor:
-    return tensor.assign(asarray(values.astype(tensor.dtype)))
+def _write(tensor: Tensor, draw: Callable[[], Array]) -> Tensor:
+    """Within `minigrad.abstract`, a tensor without values stays so."""
+    if tape.state.abstract and tensor.is_abstract:
+        return tensor
+    return tensor.assign(asarray(draw().astype(tensor.dtype)))
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Numbers uniform between a and b."""
     if not math.isfinite(b - a):
         raise ArgumentError(f"uniform_: a and b are finite numbers, got {a} and {b}")
-    return _write(tensor, generator(next_draw()).uniform(a, b, tensor.shape))
+    drawn = generator(next_draw())
+    return _write(tensor, lambda: drawn.uniform(a, b, tensor.shape))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Numbers from the normal distribution."""
     if std < 0:
         raise ArgumentError(f"normal_: std must not be negative, got {std}")
-    return _write(tensor, generator(next_draw()).normal(mean, std, tensor.shape))
+    drawn = generator(next_draw())
+    return _write(tensor, lambda: drawn.normal(mean, std, tensor.shape))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """One value everywhere."""
-    return _write(tensor, np.full(tensor.shape, val))
+    return _write(tensor, lambda: np.full(tensor.shape, val))
 
 
 def zeros_(tensor: Tensor) -> Tensor:

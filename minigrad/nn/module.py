@@ -6,7 +6,6 @@ state_dict keys are PyTorch's.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
@@ -55,7 +54,7 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outer = tape.state.scope
-        tape.state.scope = scope = (outer, self)
+        tape.state.scope = scope = tape.Frame(outer, self)
         try:
             for before in list(self._forward_pre_hooks):
                 replaced = before(self, args)
@@ -67,7 +66,7 @@ class Module:
                 result = result if replaced is None else replaced
         except MinigradError as error:
             if error.module_path is None:
-                error.module_path = module_path(scope)
+                error.module_path = scope.path
             raise
         finally:
             tape.state.scope = outer
@@ -349,21 +348,6 @@ class Module:
         body = "\n".join([extra, *children] if extra else children)
         indented = body.replace("\n", "\n  ")
         return f"{title}(\n  {indented}\n)"
-
-
-def module_path(scope: tuple[Any, Any] | None) -> str | None:
-    """The dotted path of the innermost module of a scope, starting with the outermost's name."""
-    modules: list[Module] = []
-    while scope is not None:
-        scope, module = scope
-        modules.append(module)
-    if not modules:
-        return None
-    names = [getattr(modules[-1], "model_name", type(modules[-1]).__name__)]
-    for child, parent in reversed(list(itertools.pairwise(modules))):
-        paths = (path for path, module in parent.named_modules() if module is child)
-        names.append(next(paths, type(child).__name__))
-    return ".".join(names)
 
 
 def _join(path: str, name: str) -> str:

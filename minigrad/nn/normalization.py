@@ -87,7 +87,7 @@ class ChannelNorm(Module):
             (self.num_batches_tracked, 0),
         ):
             if buffer is not None:
-                buffer.assign(buffer.numpy() * 0 + value)
+                init.constant_(buffer, value)
 
     def reset_parameters(self) -> None:
         """Forget all batches, and set the weight to ones and the bias to zeros."""
@@ -107,7 +107,7 @@ class ChannelNorm(Module):
         """Count a batch, and give its share in the running statistics."""
         if self.num_batches_tracked is None:
             return 0.0 if self.momentum is None else self.momentum
-        batches = self.num_batches_tracked.numpy() + 1
+        batches = self.num_batches_tracked + 1
         self.num_batches_tracked.assign(batches)
         return 1 / float(batches) if self.momentum is None else self.momentum
 

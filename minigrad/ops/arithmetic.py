@@ -171,7 +171,7 @@ class Power(Numeric):
 def power(x: Operand, y: Operand) -> Tensor:
     """x to the power y, element by element. Integers take no negative exponents."""
     x, y = operands("power", x, y)
-    if y.dtype.kind == "i" and (y.numpy() < 0).any():
+    if y.dtype.kind == "i" and not y.is_abstract and (y.detach().numpy() < 0).any():
         raise ArgumentError(
             f"power: {y.dtype} has no negative powers; convert with x.astype('float32')"
         )

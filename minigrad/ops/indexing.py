@@ -151,11 +151,11 @@ class SetItem(Movement):
 
     def _written_last(self, shape: Shape, arrays: Sequence[Tensor], v: Spec) -> Tensor:
         """1 for the values that still stand in y, 0 for those that were overwritten."""
-        index = _assemble(self.template, [array.numpy() for array in arrays])
-        order = np.arange(v.size).reshape(v.shape)
-        writer = np.empty(shape, np.int64)
-        writer[index] = order
-        return constant((writer[index] == order).astype(v.dtype))
+        order = constant(np.arange(v.size).reshape(v.shape))
+        nobody = constant(np.full(shape, -1))
+        writer = apply(self, nobody, order, *arrays)
+        still: Tensor = apply(GetItem(self.template), writer, *arrays) == order
+        return still.astype(v.dtype)
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class MinAt(ExtremumAt):
 def normalize_index(op: str, x: Tensor, index: Any) -> tuple[Template, list[Tensor]]:
     """The template and the integer arrays of an index, all bounds checked."""
     entries = _expand_ellipsis(op, x, [_entry(op, e) for e in _as_tuple(index)])
-    fancy = any(isinstance(entry, np.ndarray) for entry in entries)
+    fancy = any(isinstance(entry, (np.ndarray, Tensor)) for entry in entries)
     template: list[Any] = []
     arrays: list[Tensor] = []
     axis = 0
@@ -232,6 +232,11 @@ def normalize_index(op: str, x: Tensor, index: Any) -> tuple[Template, list[Tens
             continue
         if isinstance(entry, slice):
             template.append(entry)
+            axis += 1
+            continue
+        if isinstance(entry, Tensor):
+            template.append(ARRAY)
+            arrays.append(entry)
             axis += 1
             continue
         masks = entry.nonzero() if _is_mask(entry) else (np.asarray(entry),)
@@ -258,13 +263,16 @@ def _is_mask(entry: Any) -> bool:
 
 
 def _entry(op: str, entry: Any) -> Any:
-    """One entry as None, Ellipsis, a slice, an integer, or an array of integers or booleans."""
+    """One entry as None, Ellipsis, a slice, an integer, or an array of integers or booleans; in a
+    trace, integers whose values are not known stay a tensor."""
     if entry is None or entry is Ellipsis:
         return entry
     if isinstance(entry, slice):
         return _slice(op, entry)
     if isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
         return int(entry)
+    if isinstance(entry, Tensor) and entry.is_abstract and entry.dtype.kind in "iu":
+        return entry
     if isinstance(entry, (Tensor, np.ndarray, list, tuple, bool, np.bool_)):
         array = Tensor(entry)._array  # a copy, since what is recorded must not change
         if isinstance(entry, (list, tuple)) and array.size == 0:

@@ -18,6 +18,7 @@ from minigrad.ops.number import as_number
 from minigrad.ops.softmax import log_softmax
 from minigrad.spec import (
     FLOATING,
+    Shape,
     Spec,
     as_integer,
     common_dtype,
@@ -90,8 +91,8 @@ def bernoulli_loss(x: Operand, t: Operand) -> Tensor:
     """-t ln x - (1 - t) ln(1 - x), element by element, the logarithms cut off at -100. Raises
     ArgumentError where x is not between 0 and 1."""
     x, t = operands("bernoulli_loss", x, t)
-    values = x.detach().numpy()
-    if not ((values >= 0) & (values <= 1)).all():
+    values = None if x.is_abstract else x.detach().numpy()
+    if values is not None and not ((values >= 0) & (values <= 1)).all():
         raise ArgumentError(
             "bernoulli_loss: probabilities lie between 0 and 1; got "
             f"{values.min()} to {values.max()}; for scores there is logistic_loss "
@@ -148,6 +149,8 @@ class CrossEntropy(Op):
         return Spec.of(classes.shape if self.reduction == "none" else (), x.dtype), x
 
     def forward(self, x: Array, classes: Array) -> tuple[Array, Array]:
+        if classes.size:
+            _require_classes(self.name, classes, x.shape)
         losses, slopes = kernels.softmax.cross_entropy(x, classes, self._share(classes.size))
         if self.reduction == "none":
             return losses, slopes
@@ -165,8 +168,10 @@ class CrossEntropy(Op):
             n, *rest = classes.shape
             by_x = slopes * (by_loss if self.reduction != "none" else by_loss.reshape(n, 1, *rest))
         if by_slopes is not None:
-            numbers = np.arange(slopes.shape[1]).reshape(-1, *[1] * (slopes.ndim - 2))
-            one_hot = constant((classes.numpy()[:, None] == numbers).astype(slopes.dtype))
+            places = np.arange(slopes.shape[1], dtype=classes.dtype)
+            numbers = places.reshape(-1, *[1] * (slopes.ndim - 2))
+            n, *rest = classes.shape
+            one_hot = (classes.reshape(n, 1, *rest) == constant(numbers)).astype(slopes.dtype)
             share = self._share(classes.size)
             weighted = (slopes / share + one_hot) * by_slopes
             p = slopes + share * one_hot
@@ -201,7 +206,7 @@ def cross_entropy(
         return _soft_cross_entropy(scores, goal, weight, smoothing, reduction)
     kept = _check(op, scores, goal, ignore_index, reduction)
     weights = _class_weights(op, weight, scores)
-    if weights is None and not smoothing and kept.all():
+    if weights is None and not smoothing and (kept is None or goal.is_abstract):
         loss: Tensor = apply(CrossEntropy(reduction), scores, goal)[0]
         return loss
     likelihoods = log_softmax(scores, 1)
@@ -209,8 +214,8 @@ def cross_entropy(
     if smoothing:
         weighted = likelihoods if weights is None else likelihoods * _per_channel(weights, scores)
         uniform = -weighted.mean(axis=1)
-        if not kept.all():
-            uniform = where(constant(kept), uniform, 0)
+        if kept is not None:
+            uniform = where(kept, uniform, 0)
         losses = (1 - smoothing) * losses + smoothing * uniform
     return _reduced(op, losses, shares, reduction)
 
@@ -250,8 +255,10 @@ def reduce_loss(op: str, losses: Tensor, reduction: str) -> Tensor:
     return losses.sum() if reduction == "sum" else losses
 
 
-def _check(op: str, scores: Tensor, target: Tensor, ignore_index: int, reduction: str) -> Array:
-    """Which targets count, after all arguments were checked."""
+def _check(
+    op: str, scores: Tensor, target: Tensor, ignore_index: int, reduction: str
+) -> Tensor | None:
+    """Which targets count, None where all do, after all arguments were checked."""
     require_reduction(op, reduction)
     require_floating(op, scores.spec)
     require_integers(op, "target", target)
@@ -260,21 +267,28 @@ def _check(op: str, scores: Tensor, target: Tensor, ignore_index: int, reduction
             f"{op}: takes scores (N, C, ...) and classes (N, ...), got shapes {scores.shape} and "
             f"{target.shape}"
         )
+    ignored = as_integer(op, "ignore_index", ignore_index)
+    limits = np.iinfo(target.dtype)
+    if target.is_abstract:
+        return target != ignored if limits.min <= ignored <= limits.max else None
     classes = target.numpy()
-    kept: Array = np.asarray(classes != as_integer(op, "ignore_index", ignore_index))
-    counted = classes[kept]
-    if counted.size == 0:
+    kept = np.asarray(classes != ignored)
+    if not kept.any():
         if reduction == "mean":
             reason = "an empty batch" if classes.size == 0 else "a batch that is ignored as a whole"
             raise ShapeError(f"{op}: {reason} has no mean loss: scores of shape {scores.shape}")
-        return kept
-    low, high = int(counted.min()), int(counted.max())
-    if low < 0 or high >= scores.shape[1]:
+    else:
+        _require_classes(op, classes[kept], scores.shape)
+    return None if kept.all() and kept.size else constant(kept)
+
+
+def _require_classes(op: str, classes: Array, scores: Shape) -> None:
+    low, high = int(classes.min()), int(classes.max())
+    if low < 0 or high >= scores[1]:
         raise IndexingError(
-            f"{op}: classes lie between 0 and {scores.shape[1] - 1} for scores of shape "
-            f"{scores.shape}, got {low if low < 0 else high}"
+            f"{op}: classes lie between 0 and {scores[1] - 1} for scores of shape "
+            f"{scores}, got {low if low < 0 else high}"
         )
-    return kept
 
 
 def _class_weights(op: str, weight: Operand | None, scores: Tensor) -> Tensor | None:
@@ -292,10 +306,10 @@ def _per_channel(weights: Tensor, scores: Tensor) -> Tensor:
 
 
 def _nll(
-    likelihoods: Tensor, target: Tensor, kept: Array, weights: Tensor | None
+    likelihoods: Tensor, target: Tensor, kept: Tensor | None, weights: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """The loss of every target, and its share in the mean (None where all have the same)."""
-    classes = np.where(kept, target.numpy(), 0)
+    classes = target if kept is None else where(kept, target, 0)
     if likelihoods.shape[1] == 0:  # then no target is kept
         nothing = constant(np.zeros(classes.shape, likelihoods.dtype))
         return nothing, nothing
@@ -305,15 +319,14 @@ def _nll(
     if weights is not None:
         shares = weights[classes]
         losses = losses * shares
-    if not kept.all():
-        counts = constant(kept)
-        losses = where(counts, losses, 0)
+    if kept is not None:
+        losses = where(kept, losses, 0)
         one = constant(np.ones(classes.shape, likelihoods.dtype))
-        shares = where(counts, one if shares is None else shares, 0)
+        shares = where(kept, one if shares is None else shares, 0)
     return losses, shares
 
 
 def _reduced(op: str, losses: Tensor, shares: Tensor | None, reduction: str) -> Tensor:
-    if reduction == "mean" and shares is not None:
-        return losses.sum() / shares.sum()
+    if reduction == "mean" and losses.size:
+        return losses.sum() / (losses.size if shares is None else shares.sum())
     return reduce_loss(op, losses, reduction)

@@ -314,15 +314,18 @@ def _unpooled(
         )
     lead = x.shape[: x.ndim - axes]
     size = _unpooled_size(op, window, x.shape[x.ndim - axes :], output_size)
-    positions, length = places.numpy().reshape(-1), prod(size)
-    if positions.min() < 0 or positions.max() >= length:
-        raise IndexingError(
-            f"{op}: indices into planes of {size} lie in 0 <= index < {length}, got "
-            f"{positions.min()} to {positions.max()}"
-        )
+    length = prod(size)
+    if not places.is_abstract:
+        positions = places.numpy()
+        if positions.min() < 0 or positions.max() >= length:
+            raise IndexingError(
+                f"{op}: indices into planes of {size} lie in 0 <= index < {length}, got "
+                f"{positions.min()} to {positions.max()}"
+            )
     planes = np.repeat(np.arange(prod(lead)) * length, x.size // prod(lead))
     zeros = constant(np.zeros(prod(lead) * length, x.dtype))
-    return setitem(zeros, planes + positions, x.reshape(-1)).reshape((*lead, *size))
+    flat = places.reshape(-1).astype("int64") + constant(planes)
+    return setitem(zeros, flat, x.reshape(-1)).reshape((*lead, *size))
 
 
 def max_unpool1d(

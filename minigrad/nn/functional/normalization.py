@@ -13,6 +13,7 @@ from minigrad.ops.normalization import batch_normalize, channelwise, standardize
 from minigrad.ops.number import as_number
 from minigrad.ops.response import local_response_norm
 from minigrad.spec import Shape, as_integer, as_shape, common_dtype, require_floating
+from minigrad.tape import no_grad
 from minigrad.tensor import Operand, Tensor, as_tensor
 
 __all__ = [
@@ -53,11 +54,12 @@ def _affine(op: str, y: Tensor, weight: Operand | None, bias: Operand | None) ->
     return y if bias is None else y + channelwise(as_tensor(bias), y.ndim)
 
 
-def _update(running: Operand | None, batch: np.ndarray, momentum: float) -> None:
-    """running ← (1 - momentum) running + momentum batch."""
+def _update(running: Operand | None, batch: Tensor, factor: float, momentum: float) -> None:
+    """running ← (1 - momentum) running + momentum (factor · batch)."""
     if isinstance(running, Tensor):
-        old = running.numpy()
-        running.assign(((1 - momentum) * old + momentum * batch).astype(running.dtype))
+        with no_grad():
+            new = batch if factor == 1 else batch * factor
+            running.assign(running * (1 - momentum) + new * momentum)
 
 
 def _require_running(op: str, x: Tensor, **running: Operand | None) -> None:
@@ -123,8 +125,8 @@ def batch_norm(
     scale = ones(channels, x.dtype) if weight is None else weight
     shift = zeros(channels, x.dtype) if bias is None else bias
     y, mean, variance = batch_normalize(x, scale, shift, eps)
-    _update(running_mean, mean.detach().numpy(), share)
-    _update(running_var, variance.detach().numpy() * (count / (count - 1)), share)
+    _update(running_mean, mean, 1, share)
+    _update(running_var, variance, count / (count - 1), share)
     return y
 
 
@@ -152,10 +154,10 @@ def instance_norm(
         )
     share = as_number("instance_norm", "momentum", momentum)
     y, mean, variance = standardize(x, tuple(range(2, x.ndim)), eps)
-    rows = x.shape[:2]
-    _update(running_mean, mean.detach().numpy().reshape(rows).mean(axis=0), share)
-    unbiased = variance.detach().numpy().reshape(rows).mean(axis=0) * (count / (count - 1))
-    _update(running_var, unbiased, share)
+    with no_grad():
+        mean, variance = (m.reshape(x.shape[:2]).mean(axis=0) for m in (mean, variance))
+    _update(running_mean, mean, 1, share)
+    _update(running_var, variance, count / (count - 1), share)
     return _affine("instance_norm", y, weight, bias)
 
 

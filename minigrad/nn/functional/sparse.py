@@ -40,22 +40,26 @@ def embedding(
     require_floating("embedding", table.spec)
     if table.ndim != 2:
         raise ShapeError(f"embedding: weight is (num_embeddings, D), got shape {table.shape}")
-    rows, places = table.shape[0], index.numpy()
-    if places.size and (places.min() < 0 or places.max() >= rows):
-        wrong = places.min() if places.min() < 0 else places.max()
-        raise IndexingError(
-            f"embedding: indices lie between 0 and {rows - 1} for weight {table.shape}, got {wrong}"
-        )
+    rows = table.shape[0]
+    _require_range("embedding", index, rows, f"indices for weight {table.shape}")
     if max_norm is not None:
-        _limit_norms(table, np.unique(places), max_norm, norm_type)
-    found = table[places]
+        _limit_norms(table, np.unique(index.numpy()), max_norm, norm_type)
+    found = table[index]
     if padding_idx is None:
         return found
     padding = as_integer("embedding", "padding_idx", padding_idx)
     if not -rows <= padding < rows:
         raise ArgumentError(f"embedding: padding_idx {padding} is no row of {table.shape}")
-    padded = constant(np.asarray(places == padding % rows)[..., None])
+    padded = (index == padding % rows).reshape(*index.shape, 1)
     return where(padded, found.detach(), found)
+
+
+def _require_range(op: str, index: Tensor, count: int, what: str) -> None:
+    """Raise unless 0 <= index < count; what has no values is checked where it is used."""
+    places = None if index.is_abstract else index.numpy()
+    if places is not None and places.size and (places.min() < 0 or places.max() >= count):
+        wrong = places.min() if places.min() < 0 else places.max()
+        raise IndexingError(f"{op}: {what} lie between 0 and {count - 1}, got {wrong}")
 
 
 def _limit_norms(table: Tensor, read: Array, max_norm: float, norm_type: float) -> None:
@@ -78,14 +82,13 @@ def one_hot(tensor: Operand, num_classes: int = -1) -> Tensor:
     index = as_tensor(tensor)
     require_integers("one_hot", "tensor", index)
     classes = as_integer("one_hot", "num_classes", num_classes)
-    places = index.numpy()
     if classes < 1:
+        places = index.numpy()
         if classes != -1:
             raise ArgumentError(f"one_hot: num_classes takes -1 or a number from 1, got {classes}")
         if places.size == 0:
             raise ShapeError("one_hot: of no integers none is largest; pass num_classes")
         classes = int(places.max()) + 1
-    if places.size and (places.min() < 0 or places.max() >= classes):
-        wrong = places.min() if places.min() < 0 else places.max()
-        raise IndexingError(f"one_hot: integers lie between 0 and {classes - 1}, got {wrong}")
-    return constant((places[..., None] == np.arange(classes)).astype(np.int64))
+    _require_range("one_hot", index, classes, "integers")
+    numbers = constant(np.arange(classes, dtype=index.dtype))
+    return (index.reshape(*index.shape, 1) == numbers).astype("int64")
