@@ -241,9 +241,9 @@ class TestDamaged:
         with pytest.raises(CheckpointError):
             mg.load(path)
 
-    @pytest.mark.parametrize("dtype", ["F16", "BF16", "F8_E4M3", "F8_E5M2", "C64"])
+    @pytest.mark.parametrize("dtype", ["F8_E4M3", "F8_E5M2", "C64"])
     def test_dtypes_minigrad_does_not_have(self, dtype: str, path: Path) -> None:
-        size = {"F16": 2, "BF16": 2, "C64": 8}.get(dtype, 1)
+        size = {"C64": 8}.get(dtype, 1)
         entry = {"dtype": dtype, "shape": [1], "data_offsets": [0, size]}
         path.write_bytes(raw(json.dumps({"a": entry}).encode(), b"\0" * size))
         with pytest.raises(CheckpointError, match="cannot be read"):
