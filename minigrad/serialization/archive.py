@@ -23,6 +23,7 @@ EXPANSION = 16
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of the name and of the extra field
 _ENCRYPTED = 1
+_UTF8 = 0x800
 
 _BROKEN = (
     *(zipfile.BadZipFile, NotImplementedError, zlib.error, struct.error, EOFError),
@@ -63,15 +64,22 @@ class Archive:
             return self._inflated(entry)
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
             raise CheckpointError(f"its part {name!r} is compressed, which no such file is")
-        header = self._contents.bytes(entry.header_offset, _LOCAL_HEADER.size)
-        if len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\3\4"):
-            raise CheckpointError(f"its part {name!r} is not where the archive says")
-        _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
-        start = entry.header_offset + _LOCAL_HEADER.size + name_length + extra_length
-        raw = self._contents.array(start, entry.file_size)
+        raw = self._contents.array(self._start(entry), entry.file_size)
         if not self._contents.mapped and zlib.crc32(raw.data) != entry.CRC:
             raise CheckpointError(f"its part {name!r} does not have its checksum (CRC-32)")
         return raw
+
+    def _start(self, entry: zipfile.ZipInfo) -> int:
+        """Where the bytes of an entry begin: behind a header that repeats its name."""
+        size = _LOCAL_HEADER.size
+        header = self._contents.bytes(entry.header_offset, size)
+        if len(header) == size and header.startswith(b"PK\3\4"):
+            _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+            name = self._contents.bytes(entry.header_offset + size, name_length)
+            encoding = "utf-8" if entry.flag_bits & _UTF8 else "cp437"
+            if name == entry.orig_filename.encode(encoding, errors="replace"):
+                return entry.header_offset + size + name_length + extra_length
+        raise CheckpointError(f"its part {entry.filename!r} is not where the archive says")
 
     def _inflated(self, entry: zipfile.ZipInfo) -> Bytes:
         self._left -= entry.file_size

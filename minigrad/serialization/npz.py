@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ _SKELETON = "__minigrad__"
 RESERVED = (_SKELETON,)
 _ENDING = ".npy"
 _LONGEST_NAME = 60_000  # bytes; a zip holds 65,535
+_NO_HEADER = ValueError, LookupError, TypeError, SyntaxError, tokenize.TokenError
 _HEADER = 2**14  # bytes; NumPy refuses descriptions above 10,000
 _DATE = 1980, 1, 1, 0, 0, 0  # no clock: equal contents make equal files
 
@@ -52,7 +54,7 @@ def _array(raw: Bytes) -> Array:
             (2, 0): np.lib.format.read_array_header_2_0,
         }
         shape, by_columns, dtype = readers[version](start)
-    except (ValueError, LookupError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+    except (*_NO_HEADER, RecursionError, MemoryError) as error:
         raise CheckpointError(f"the array's header cannot be read ({error})") from None
     if dtype.name not in KINDS:
         raise CheckpointError(f"the array holds {dtype}, which minigrad does not compute with")

@@ -37,10 +37,11 @@ def dictionaries(obj: Any) -> Iterator[dict[Any, Any]]:
 
 def as_prefixes(strip_prefix: str | Sequence[str]) -> tuple[str, ...]:
     """The argument of `load`; raises ArgumentError for what is no text."""
-    prefixes = (strip_prefix,) if isinstance(strip_prefix, str) else tuple(strip_prefix)
-    if not all(isinstance(prefix, str) and prefix for prefix in prefixes):
-        raise ArgumentError(f"load: strip_prefix takes text such as 'module.', got {prefixes!r}")
-    return prefixes
+    prefixes = (strip_prefix,) if isinstance(strip_prefix, str) else strip_prefix
+    sound = isinstance(prefixes, (tuple, list))
+    if not sound or not all(isinstance(prefix, str) and prefix for prefix in prefixes):
+        raise ArgumentError(f"load: strip_prefix takes text as 'module.', got {strip_prefix!r}")
+    return tuple(prefixes)
 
 
 def without_prefixes(key: Any, prefixes: tuple[str, ...]) -> Any:
