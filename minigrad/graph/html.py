@@ -125,7 +125,7 @@ def _node_data(
         "bytes": sum(spec.nbytes for spec in node.outputs),
         "time": times.get(label, 0),
         "line": node.line or "",
-        "origin": index[node.origin] if node.origin in index else None,
+        "origin": None if node.origin is None else index.get(node.origin),
         "backward": tree.homes[node].backward,
         "gives": gives,
     }
