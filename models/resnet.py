@@ -110,7 +110,8 @@ class ResNet(nn.Module):
     In a block that halves the picture, `variant` "v1" (the paper) has the stride in the first 1x1
     convolution, which leaves three quarters of its input unread; "v1.5", the default, has it in
     the 3x3 one. That is what torchvision's weights were trained with, whose keys and shapes are
-    the same for both, and for 6 % more multiply-adds about half a percent more accurate (ResNet-50).
+    the same for both, and for 6 % more multiply-adds about half a percent more accurate
+    (ResNet-50).
     Basic blocks have no 1x1 convolution and are the same in both.
 
     First values: convolutions N(0, 2 / fan out) (He et al. 2015), the fully connected layer

@@ -77,7 +77,9 @@ def as_data(tree: Hierarchy, times: Mapping[str, float]) -> dict[str, Any]:
         "name": graph.name,
         "families": FAMILIES,
         "timed": bool(times),
-        "nodes": [_node_data(tree, node, index, gives.get(node, []), times) for node in graph.nodes],
+        "nodes": [
+            _node_data(tree, node, index, gives.get(node, []), times) for node in graph.nodes
+        ],
         "groups": [_group_data(group, index) for group in groups],
         "roots": [index[root] for root in tree.roots],
         "crossing": [[index[a], index[b]] for a, b in tree.crossing],
