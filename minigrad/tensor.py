@@ -223,7 +223,7 @@ class Tensor(Methods):
 
     def detach(self) -> Tensor:
         """The same value without its record and without a gradient."""
-        if tape.state.tracer is None:
+        if tape.state.tracer is None and not self.is_abstract:
             return constant(self._array)
         node, index = value_of(self)  # a trace goes on from here
         return _fill(object.__new__(Tensor), self._array, self._spec, node, index, False)
