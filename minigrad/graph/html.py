@@ -77,7 +77,9 @@ def as_data(tree: Hierarchy, times: Mapping[str, float]) -> dict[str, Any]:
         "name": graph.name,
         "families": FAMILIES,
         "timed": bool(times),
-        "nodes": [_node_data(tree, node, index, gives.get(node, []), times) for node in graph.nodes],
+        "nodes": [
+            _node_data(tree, node, index, gives.get(node, []), times) for node in graph.nodes
+        ],
         "groups": [_group_data(group, index) for group in groups],
         "roots": [index[root] for root in tree.roots],
         "crossing": [[index[a], index[b]] for a, b in tree.crossing],
@@ -117,7 +119,7 @@ def _node_data(
         "parameters": parameters(node),
         "inputs": [[index[source], output] for source, output in node.inputs],
         "shapes": [shape(spec) for spec in node.outputs],
-        "specs": [str(spec) for spec in node.outputs],
+        "specs": [f"{spec.dtype} {list(spec.shape)}" for spec in node.outputs],
         "macs": cost.macs,
         "flops": cost.flops,
         "moved": cost.bytes_moved,
@@ -125,7 +127,7 @@ def _node_data(
         "bytes": sum(spec.nbytes for spec in node.outputs),
         "time": times.get(label, 0),
         "line": node.line or "",
-        "origin": index[node.origin] if node.origin in index else None,
+        "origin": index.get(node.origin) if node.origin is not None else None,
         "backward": tree.homes[node].backward,
         "gives": gives,
     }
