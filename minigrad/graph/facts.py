@@ -1,4 +1,4 @@
-"""What views say of a node: its op's parameters, its family of ops, amounts a person can read."""
+"""What the views say of a node: its op's parameters, its family, amounts a person can read."""
 
 from __future__ import annotations
 

@@ -293,7 +293,8 @@ def _runs(group: Group, structure: Mapping[Group, int]) -> list[list[Group]]:
 
 
 def _fold_run(group: Group, run: list[Group]) -> None:
-    name = f"{run[0].name} to {run[-1].name}"
+    ends = (run[-1], run[0]) if group.backward else (run[0], run[-1])
+    name = f"{ends[0].name} to {ends[1].name}"
     fold = Group(name, run[0].kind, group.path, group.backward, group, [*run], {}, len(run))
     at = group.children.index(run[0])
     group.children[at] = fold

@@ -119,7 +119,7 @@ def _node_data(
         "parameters": parameters(node),
         "inputs": [[index[source], output] for source, output in node.inputs],
         "shapes": [shape(spec) for spec in node.outputs],
-        "specs": [str(spec) for spec in node.outputs],
+        "specs": [f"{spec.dtype} {list(spec.shape)}" for spec in node.outputs],
         "macs": cost.macs,
         "flops": cost.flops,
         "moved": cost.bytes_moved,
@@ -127,7 +127,7 @@ def _node_data(
         "bytes": sum(spec.nbytes for spec in node.outputs),
         "time": times.get(label, 0),
         "line": node.line or "",
-        "origin": None if node.origin is None else index.get(node.origin),
+        "origin": index.get(node.origin) if node.origin is not None else None,
         "backward": tree.homes[node].backward,
         "gives": gives,
     }

@@ -276,7 +276,7 @@ byId("export").addEventListener("click", () => {
 function openReadable() {
   if (graph.nodes.length > 300) return;
   for (let level = openLevel(); level.length; level = openLevel()) {
-    if (fittingScale(layoutAll()) > 0.6) continue;
+    if (fittingScale(layoutAll()) > 0.5) continue;
     level.forEach((group) => shown.open.delete(group));
     return;
   }

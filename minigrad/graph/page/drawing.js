@@ -51,7 +51,7 @@ function drawTitle(root, x, y, layout, parent) {
 function drawBox(id, place, parent, open) {
   const item = items[id];
   const kind = isGroup(id) ? "group" : item.op ? "op" : item.role;
-  const selected = shown.selected === id ? " selected" : "";
+  const selected = shown.selected !== null && boxOf(shown.selected) === id ? " selected" : "";
   const box = draw("g", {
     class: `g-box g-${kind}${open ? " g-open" : ""}${item.backward ? " g-back" : ""}${selected}`,
     transform: `translate(${place.x} ${place.y})`,
@@ -138,7 +138,7 @@ function drawCrossing(parent) {
 }
 
 const COLOURS = {
-  macs: ["macs", "MACs"],
+  macs: ["macs", ""],
   memory: ["bytes", "B"],
   saved: ["saved", "B"],
   time: ["time", "s"],
