@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from minigrad.anomaly import detect_anomaly
     from minigrad.checking import GradcheckReport, gradcheck
     from minigrad.function import Function
-    from minigrad.graph import Graph, graph_of, trace
+    from minigrad.graph import Graph, Summary, graph_of, summary, trace
     from minigrad.ops.protocol import from_dlpack
     from minigrad.serialization import load, save
     from minigrad.transforms import checkpoint, hessian, hvp, jacobian, jvp, vjp
@@ -63,6 +63,7 @@ __all__ = [
     "GradcheckReport",
     "Graph",
     "Spec",
+    "Summary",
     "Tensor",
     "asarray",
     "bool_",
@@ -102,6 +103,7 @@ __all__ = [
     "save",
     "set_num_threads",
     "set_rng_state",
+    "summary",
     "tensor",
     "testing",
     "trace",
@@ -120,6 +122,7 @@ _MODULES = ("data", "linalg", "models", "nn", "optim", "testing")
 _MEMBERS = {
     "Function": "minigrad.function",
     "Graph": "minigrad.graph",
+    "Summary": "minigrad.graph",
     "checkpoint": "minigrad.transforms",
     "detect_anomaly": "minigrad.anomaly",
     "GradcheckReport": "minigrad.checking",
@@ -132,6 +135,7 @@ _MEMBERS = {
     "jvp": "minigrad.transforms",
     "load": "minigrad.serialization",
     "save": "minigrad.serialization",
+    "summary": "minigrad.graph",
     "trace": "minigrad.graph",
     "vjp": "minigrad.transforms",
 }

@@ -129,6 +129,50 @@ def gradcheck(
     sys.exit(run(layer, input or [], seed, order=order, fast=fast, batched=batched, strict=strict))
 
 
+NETWORK = "A network, as resnet50 or 'resnet50(num_classes=10)', or PACKAGE.MODULE:NAME."
+INPUT = "The shape of an input without the batch, as 3,224,224; once for each input."
+
+
+@app.command()
+def summary(
+    model: Annotated[str, typer.Argument(help=NETWORK)],
+    style: Annotated[str, typer.Option(help="tree or flat.")] = "tree",
+    depth: Annotated[int | None, typer.Option(help="Only modules down to this depth.")] = None,
+    input: Annotated[list[str] | None, typer.Option(help=INPUT)] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples; left open (-1) unless given.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A column, once for each: input, output, params, trainable, kernel, macs, flops, "
+            "activations, saved."
+        ),
+    ] = None,
+) -> None:
+    """List the layers of a network with output shapes, parameters and costs."""
+    from minigrad.cli.summary import run
+
+    sys.exit(run(model, input or [], column or [], style=style, depth=depth, batch_size=batch))
+
+
+@app.command()
+def graph(
+    model: Annotated[str, typer.Argument(help=NETWORK + " Or a graph's file, .json or .onnx.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Its ending tells the format; else text.")
+    ] = None,
+    backward: Annotated[
+        bool, typer.Option("--backward", help="With the loss, a sum, and all gradients.")
+    ] = False,
+    depth: Annotated[int | None, typer.Option(help="Show modules below this depth as one.")] = None,
+    batch: Annotated[int, typer.Option(help="Samples in a batch.")] = 1,
+    input: Annotated[list[str] | None, typer.Option(help=INPUT)] = None,
+) -> None:
+    """Draw or write the computation graph of a network."""
+    from minigrad.cli.graph import run
+
+    sys.exit(run(model, output, input or [], batch, backward, depth))
+
+
 @app.command()
 def warmup(
     dtype: Annotated[str, typer.Option(help="float32, float64 or all.")] = "float32",

@@ -73,7 +73,7 @@ def _traced(
         try:
             positional = [handed[name] for name in names]
             result = fn(*positional, **{name: handed[name] for name in kwargs})
-            outputs = dict(_tensors("output", result))
+            outputs = dict(named_tensors("output", result))
             if not outputs:
                 raise TraceError(f"trace: {_name(fn)} returned no tensor, but {_kind(result)}")
             if backward:
@@ -119,16 +119,16 @@ def _argument_names(fn: Callable[..., Any], args: Sequence[Any]) -> list[str]:
     return (named + [f"input_{i}" for i in range(len(args))])[: len(args)]
 
 
-def _tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+def named_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
     """The tensors in what a function returned, with names."""
     if isinstance(value, Tensor):
         yield name, value
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _tensors(f"{name}.{key}", item)
+            yield from named_tensors(f"{name}.{key}", item)
     elif isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
-            yield from _tensors(f"{name}.{i}", item)
+            yield from named_tensors(f"{name}.{i}", item)
 
 
 def _differentiate(
