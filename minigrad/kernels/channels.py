@@ -133,7 +133,7 @@ def _add_shifted(
         squares[c] += (d1 * d1 + d2 * d2) + (d3 * d3 + d4 * d4)
 
 
-@kernel
+@kernel(light=True)
 def _shifted_sums(
     x: np.ndarray, shift: np.ndarray, sums: np.ndarray, rows: int, tail: int, down: int, across: int
 ) -> None:
@@ -181,7 +181,7 @@ def _add_products(
         products[c] += np.float64((p1 + p2) + (p3 + p4))
 
 
-@kernel
+@kernel(light=True)
 def _cross_sums(
     grad: np.ndarray,
     x: np.ndarray,
@@ -209,7 +209,7 @@ def _cross_sums(
             _add_products(grad, x, near[:count], total, products, rows * row + c, 0)
 
 
-@kernel
+@kernel(light=True)
 def _affine(
     x: np.ndarray,
     center: np.ndarray,
@@ -236,7 +236,7 @@ def _affine(
         drain(out)
 
 
-@kernel
+@kernel(light=True)
 def _affine_of_two(
     grad: np.ndarray,
     x: np.ndarray,

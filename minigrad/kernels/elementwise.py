@@ -59,7 +59,7 @@ def _product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _unary(name: str, function: Callable[..., np.ndarray]) -> Kernel:
-    @kernel(name=f"elementwise.{name}")
+    @kernel(name=f"elementwise.{name}", light=True)
     def run(x: np.ndarray, out: np.ndarray, streamed: bool) -> None:
         step = lanes(x)
         for job in prange((len(x) + CHUNK - 1) // CHUNK):
@@ -72,7 +72,7 @@ def _unary(name: str, function: Callable[..., np.ndarray]) -> Kernel:
 
 
 def _binary(name: str, function: Callable[..., np.ndarray]) -> Kernel:
-    @kernel(name=f"elementwise.{name}")
+    @kernel(name=f"elementwise.{name}", light=True)
     def run(x: np.ndarray, y: np.ndarray, out: np.ndarray, streamed: bool) -> None:
         step = lanes(x)
         for job in prange((len(x) + CHUNK - 1) // CHUNK):

@@ -43,6 +43,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PARALLEL_PARTS = ("comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem")
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
+# Bytes of all arrays of a call from which on a second thread is worth handing a part to.
+LIGHT = 1 << 17
+
 _observers: list[Callable[[str], object]] = []
 
 
@@ -65,9 +68,9 @@ class _Entrance:
         self.lock = threading.RLock()
         self.serial = self.serial or _openmp_launched()
 
-    def bring_threads(self) -> None:
+    def bring_threads(self, most: int) -> None:
         """Numba keeps its number of threads per calling thread; ours is one for all."""
-        wanted = threads.get_num_threads()
+        wanted = min(threads.get_num_threads(), most)
         if getattr(self.threads_of_caller, "count", None) != wanted:
             numba.set_num_threads(wanted)
             self.threads_of_caller.count = wanted
@@ -98,11 +101,15 @@ class Kernel:
     """A function over arrays and numbers, compiled on its first call for each set of types.
 
     Arrays must be C-contiguous; a read-only one is passed as a writeable alias, since Numba would
-    compile the function a second time for it. A kernel therefore never writes to an input.
+    compile the function a second time for it. A kernel therefore never writes to an input. One that
+    is `light`, no more than a pass over memory, takes no second thread for small arrays.
     """
 
-    def __init__(self, function: Callable[..., None], name: str | None = None) -> None:
+    def __init__(
+        self, function: Callable[..., None], name: str | None = None, light: bool = False
+    ) -> None:
         self.function = function
+        self.light = light
         module = function.__module__.rpartition(".")[2]
         self.name = name or f"{module}.{function.__name__.lstrip('_')}"
         self.__doc__ = function.__doc__
@@ -110,14 +117,23 @@ class Kernel:
     def __call__(self, *arguments: Any) -> None:
         # `arguments` stays alive until the call returns, and with it every aliased array.
         passed = [_plain(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        most = self._worth(arguments) if self.light else most_threads()
         with _entrance.lock:
             if config.DISABLE_JIT:
                 self.function(*passed)
             elif _entrance.serial:
                 self._serial(*passed)
             else:
-                _entrance.bring_threads()
+                _entrance.bring_threads(most)
                 self._parallel(*passed)
+
+    def _worth(self, arguments: tuple[Any, ...]) -> int:
+        """How many threads at most are worth waking."""
+        size = 0
+        for argument in arguments:
+            if isinstance(argument, np.ndarray):
+                size += argument.nbytes
+        return most_threads() if size >= LIGHT else 1
 
     @cached_property
     def _parallel(self) -> Callable[..., None]:
@@ -141,16 +157,19 @@ class Kernel:
 @overload
 def kernel(function: Callable[..., None]) -> Kernel: ...
 @overload
-def kernel(*, name: str) -> Callable[[Callable[..., None]], Kernel]: ...
 def kernel(
-    function: Callable[..., None] | None = None, *, name: str | None = None
+    *, name: str | None = None, light: bool = False
+) -> Callable[[Callable[..., None]], Kernel]: ...
+def kernel(
+    function: Callable[..., None] | None = None, *, name: str | None = None, light: bool = False
 ) -> Kernel | Callable[[Callable[..., None]], Kernel]:
     """Decorator: `function` writes its results into arrays it is given, along `prange` loops.
 
-    A function made anew for each setting needs a `name` that tells its versions apart.
+    A function made anew for each setting needs a `name` that tells its versions apart. One that
+    is `light` is run by one thread where its arrays are small.
     """
     if function is None:
-        return lambda given: Kernel(given, name)
+        return lambda given: Kernel(given, name, light)
     return Kernel(function)
 
 
@@ -176,7 +195,7 @@ def on_compile(callback: Callable[[str], object]) -> Callable[[], None]:
 def threading_layer() -> str:
     """The pool of threads that kernels run on, "omp", "tbb" or "workqueue"; starts it."""
     with _entrance.lock:
-        _entrance.bring_threads()
+        _entrance.bring_threads(most_threads())
         return str(numba.threading_layer())
 
 

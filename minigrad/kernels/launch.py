@@ -14,7 +14,12 @@ __all__ = ["numba"]
 
 if "numba" not in sys.modules:
     os.environ[threads.POOL_VARIABLE] = str(threads.pool_size())
-    # A thread that waits for another by spinning holds up whatever else shares the processors.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # A thread that waits for the next kernel by spinning holds up what else shares the
+        # processors; one that sleeps is 0.05 ms late for it, longer than most kernels of a small
+        # network take. So many turns, less than 0.1 ms, span what Python does between two kernels;
+        # "passive" stops them where the threads outnumber the processors.
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+        os.environ.setdefault("GOMP_SPINCOUNT", "4000")
 
 import numba

@@ -27,7 +27,7 @@ Five = tuple[int, int, int, int, int]
 __all__ = ["average", "average_backward", "gather", "indices", "largest", "spread"]
 
 
-@kernel
+@kernel(light=True)
 def average(
     x: np.ndarray,
     out_flat: np.ndarray,
@@ -85,7 +85,7 @@ def _sum_rows(x: np.ndarray, sums: np.ndarray, d: int, depth: int, h: int, heigh
             sums[i] += one[i]
 
 
-@kernel
+@kernel(light=True)
 def average_backward(
     grad: np.ndarray,
     out_flat: np.ndarray,
@@ -120,7 +120,7 @@ def average_backward(
                 store_some(out_flat, (job * W + w) * C + c, total, C - c)
 
 
-@kernel
+@kernel(light=True)
 def largest(
     x: np.ndarray,
     values: np.ndarray,
@@ -204,7 +204,7 @@ def _list_taps(
     return q
 
 
-@kernel
+@kernel(light=True)
 def spread(
     grad: np.ndarray,
     taps: np.ndarray,
@@ -250,7 +250,7 @@ def spread(
                 store_some(out, target + c, total, C - c)
 
 
-@kernel
+@kernel(light=True)
 def gather(
     x: np.ndarray,
     taps: np.ndarray,
@@ -297,7 +297,7 @@ def gather(
                 store_some(out, target + c, found, C - c)
 
 
-@kernel
+@kernel(light=True)
 def indices(taps: np.ndarray, first: np.ndarray, away: np.ndarray, out: np.ndarray) -> None:
     # taps, out: (N, positions, C); first: (positions,); away: (taps of a window,)
     N, positions, C = out.shape

@@ -96,7 +96,7 @@ def _bases(
         out[c] = k + factor * out[c]
 
 
-@kernel
+@kernel(light=True)
 def _forward(x: np.ndarray, out: np.ndarray, window: np.ndarray, numbers: np.ndarray) -> None:
     # x, out: (pixels, C)
     pixels, C = x.shape
@@ -113,7 +113,7 @@ def _forward(x: np.ndarray, out: np.ndarray, window: np.ndarray, numbers: np.nda
                 y[c] = pixel[c] * powers[c]
 
 
-@kernel
+@kernel(light=True)
 def _backward(
     grad: np.ndarray, x: np.ndarray, out: np.ndarray, window: np.ndarray, numbers: np.ndarray
 ) -> None:

@@ -124,7 +124,7 @@ def _subtract_twice(x: np.ndarray, out: np.ndarray, first: float, second: float)
         out[i] = (x[i] - one) - two
 
 
-@kernel
+@kernel(light=True)
 def _softmax(x: np.ndarray, out: np.ndarray, length: int, logarithm: bool) -> None:
     # x, out: flat, rows of `length`
     rows = len(x) // length
@@ -141,7 +141,7 @@ def _softmax(x: np.ndarray, out: np.ndarray, length: int, logarithm: bool) -> No
                 _scale(out[start:stop], 1 / total)
 
 
-@kernel
+@kernel(light=True)
 def _cross_entropy(
     x: np.ndarray,
     classes: np.ndarray,
