@@ -18,7 +18,7 @@ from test_trace import VALUE_DEPENDENT, arguments
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.errors import ArgumentError, GraphError, MinigradError, TraceError
+from minigrad.errors import ArgumentError, GraphError, IndexingError, MinigradError, TraceError
 from minigrad.graph import Graph, Role, codec
 from minigrad.graph.depth import at_depth, fold_repeats
 from minigrad.graph.passes import eliminate_dead_code
@@ -252,6 +252,12 @@ BROKEN: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda d: d["nodes"][2]["parameters"]["window"]["Window"].update(padding=[[-9, 0]] * 2),
         "at least 0",
     ),
+    "no_axes": (
+        lambda d: d["nodes"][2]["parameters"]["window"]["Window"].update(
+            kernel_size=[], stride=[], padding=[], dilation=[]
+        ),
+        "one axis at least",
+    ),
     "form": (lambda d: d["nodes"][2]["parameters"].update(window={"eval": "1"}), "no parameter"),
     "shape": (lambda d: d["nodes"][2]["outputs"][0].update(shape=[1, 2, 3, 3]), "the file says"),
     "dtype": (lambda d: d["nodes"][0]["spec"].update(dtype="object"), "not supported"),
@@ -334,6 +340,14 @@ class TestBrokenFiles:
             Graph.load(tmp_path / "graph.json")
         with pytest.raises(GraphError, match="cannot be read"):
             Graph.load(tmp_path)
+
+    def test_values_that_an_op_does_not_take(self) -> None:
+        rows = mg.tensor([0, 2])
+        data = written(mg.trace(lambda x: x[rows], mg.Spec((3,))))
+        constant = next(node for node in data["nodes"] if node.get("leaf") == "constant")
+        constant["values"] = [0, 7]
+        with pytest.raises(IndexingError, match="getitem: index 7 is out of bounds"):
+            from_document(data)(mg.ones(3))
 
     def test_composites_are_checked_too(self) -> None:
         graph, _ = traced("residual", True)

@@ -144,10 +144,12 @@ def _window(kind: str, content: Mapping[str, Any]) -> Any:
     """A window, made as the public functions make one, so that it is checked as theirs are."""
     values = {name: decode(item) for name, item in content.items()}
     made: Any = _built(RECORDS[kind], kind, values)
-    if isinstance(made, Window):
+    if isinstance(made, Window) and made.kernel_size:
         checked: Any = Window.of(kind, len(made.kernel_size), **values)
-    else:
+    elif isinstance(made, Adaptive) and made.lengths:
         checked = Adaptive.of(kind, len(made.lengths), made.lengths)
+    else:
+        raise GraphError(f"a {kind} slides over one axis at least")
     large = any(n >= math.isqrt(LIMIT) for n in _integers(values))
     if checked != made or large:
         raise GraphError(f"is no {kind}: {_short(content)}")

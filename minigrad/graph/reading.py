@@ -284,10 +284,11 @@ def _values(row: Any, spec: Spec, where: str) -> np.ndarray[Any, Any]:
     try:
         flat = _elements(row["values"], spec)
         once = flat.reshape([lengths[axis] for axis in order])
+        placed = once.transpose(np.argsort(order).tolist()) if axes else once
+        placed = np.broadcast_to(placed, spec.shape) if repeated else placed
     except (ValueError, OverflowError, binascii.Error) as error:
         raise GraphError(f"{where}: the values are not those of {spec} ({error})") from None
-    placed = once.transpose(np.argsort(order).tolist()) if axes else once
-    return np.broadcast_to(placed, spec.shape) if repeated else placed
+    return placed
 
 
 def _are_axes(data: Any, axes: list[int]) -> bool:

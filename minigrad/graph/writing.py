@@ -15,6 +15,7 @@ from minigrad.errors import CheckpointError, GraphError
 from minigrad.graph import codec
 from minigrad.graph.composite import Composite
 from minigrad.graph.graph import Graph, Leaf, Role
+from minigrad.graph.plain import dtype_name
 from minigrad.op import Op
 from minigrad.serialization import write_atomically
 from minigrad.spec import Spec
@@ -148,7 +149,7 @@ class _Writer:
 
 
 def _spec(spec: Spec) -> dict[str, Any]:
-    return {"shape": list(spec.shape), "dtype": str(spec.dtype)}
+    return {"shape": list(spec.shape), "dtype": dtype_name(spec.dtype)}
 
 
 def _leaf(leaf: Leaf, spec: Spec) -> dict[str, Any]:
