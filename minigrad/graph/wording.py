@@ -43,7 +43,7 @@ def family(node: Node) -> str:
 
 def shape(spec: Spec) -> str:
     """A shape as people write it, 3×224×224, and the dtype where it is not float32."""
-    return shape_text(spec).replace(" x ", "×") if spec.shape else f"scalar {spec.dtype}"
+    return shape_text(spec).replace(" x ", "×").replace("()", "scalar")
 
 
 def amount(value: float, unit: str = "") -> str:
