@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from minigrad.errors import ArgumentError
-from minigrad.graph.facts import amount, family, shape, title
 from minigrad.graph.graph import Graph, Role
 from minigrad.graph.hierarchy import IN, OUT, End, Group, Hierarchy, Item, hierarchy
 from minigrad.graph.layered import Layout, Point, layered
+from minigrad.graph.plain import printable
+from minigrad.graph.wording import amount, family, shape, title
 from minigrad.tape import Node
 
 HEADER, PAD, HEIGHT, GAP, MARGIN = 26.0, 14.0, 42.0, 80.0, 24.0
@@ -289,6 +290,7 @@ class _Picture:
 
 
 def _clipped(text: str, length: int = 44) -> str:
+    text = printable(text)
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 

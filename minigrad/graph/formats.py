@@ -14,8 +14,11 @@ from minigrad.graph.graph import Graph
 FORMATS = {
     ".dot": ("minigrad.graph.dot", "write"),
     ".graphml": ("minigrad.graph.graphml", "write"),
+    ".html": ("minigrad.graph.html", "write"),
     ".json": ("minigrad.graph.writing", "write"),
     ".mmd": ("minigrad.graph.mermaid", "write"),
+    ".png": ("minigrad.graph.png", "write"),
+    ".svg": ("minigrad.graph.svg", "write"),
     ".txt": ("minigrad.graph.text", "write"),
 }
 """By ending: the module, imported when it is asked for, and its function of a graph, a path and

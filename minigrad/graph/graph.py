@@ -243,6 +243,15 @@ class Graph:
 
         return Group(*lines(self))
 
+    def _repr_svg_(self) -> str:
+        from minigrad.graph.svg import svg
+
+        return svg(self)
+
+    def _repr_html_(self) -> str:
+        """The picture for a notebook, in a window of its own height where it is a tall one."""
+        return f'<div style="max-height: 40em; overflow: auto">{self._repr_svg_()}</div>'
+
 
 def closed(nodes: Sequence[Node], needed: Sequence[Value]) -> list[Node]:
     """Of `nodes` in their order, those without which the needed values cannot be computed."""

@@ -10,14 +10,18 @@ import base64
 import hashlib
 import html
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from minigrad.errors import ArgumentError
-from minigrad.graph.facts import FAMILIES, family, parameters, shape, title
+from minigrad.graph.composite import saved_bytes
 from minigrad.graph.graph import Graph
 from minigrad.graph.hierarchy import IN, OUT, End, Group, Hierarchy, hierarchy
+from minigrad.graph.plain import parameters, printable, short_text
+from minigrad.graph.wording import FAMILIES, family, shape, title
+from minigrad.graph.writing import write_text
 from minigrad.tape import Node
 
 PAGE = Path(__file__).parent / "page"
@@ -25,9 +29,11 @@ SCRIPTS = ("dagre.js", "model.js", "layout.js", "drawing.js", "panel.js", "app.j
 """In the order they build upon one another."""
 
 
-def write(graph: Graph, path: Path, *, times: Mapping[str, float] | None = None) -> None:
+def write(
+    graph: Graph, path: str | os.PathLike[str], *, times: Mapping[str, float] | None = None
+) -> None:
     """Write the page of a graph; see `page`."""
-    path.write_text(page(graph, times), encoding="utf-8")
+    write_text(path, page(graph, times))
 
 
 def page(graph: Graph, times: Mapping[str, float] | None = None) -> str:
@@ -39,7 +45,7 @@ def page(graph: Graph, times: Mapping[str, float] | None = None) -> str:
     hashes = [base64.b64encode(hashlib.sha256(s.encode()).digest()) for s in scripts.values()]
     parts = {
         "{{policy}}": " ".join([f"'sha256-{digest.decode()}'" for digest in hashes]),
-        "{{title}}": html.escape(graph.name),
+        "{{title}}": html.escape(printable(graph.name)),
         "{{style}}": (PAGE / "style.css").read_text(encoding="utf-8"),
         "{{licence}}": html.escape((PAGE / "LICENSE.dagre.txt").read_text(encoding="utf-8")),
         "{{data}}": _embedded(as_data(hierarchy(graph), times or {})),
@@ -108,6 +114,7 @@ def _node_data(
     graph, cost = tree.graph, node.cost
     leaf = graph.leaves[node] if node.op is None else None
     label = graph.labels[node]
+    known = parameters(node.op) if node.op is not None else {}
     data = {
         "label": label,
         "title": title(graph, node, tree.captions.get(node, "")),
@@ -116,14 +123,14 @@ def _node_data(
         "trained": bool(leaf is not None and leaf.requires_grad),
         "family": FAMILIES.index(family(node)),
         "path": node.module_path,
-        "parameters": parameters(node),
+        "parameters": {k: short_text(v) for k, v in known.items()},
         "inputs": [[index[source], output] for source, output in node.inputs],
         "shapes": [shape(spec) for spec in node.outputs],
         "specs": [f"{spec.dtype} {list(spec.shape)}" for spec in node.outputs],
         "macs": cost.macs,
         "flops": cost.flops,
         "moved": cost.bytes_moved,
-        "saved": node.saved_bytes,
+        "saved": saved_bytes(node),
         "bytes": sum(spec.nbytes for spec in node.outputs),
         "time": times.get(label, 0),
         "line": node.line or "",

@@ -91,7 +91,7 @@ def parameters_text(op: Op) -> str:
     """The parameters of an op on one line, without those that say nothing."""
     shown = {name: _alike(name, value) for name, value in parameters(op).items()}
     return ", ".join(
-        [f"{k}={_short(value)}" for k, value in shown.items() if value not in SILENT.get(k, ())]
+        [f"{k}={short_text(value)}" for k, value in shown.items() if value not in SILENT.get(k, ())]
     )
 
 
@@ -115,7 +115,8 @@ def title(node: Node) -> str:
     return f"{scope.name} ({node.name})"
 
 
-def _short(value: Any) -> str:
+def short_text(value: Any) -> str:
+    """A parameter as a person would write it."""
     if isinstance(value, dict):
         ((kind, content),) = value.items()
         if kind == "slice":
@@ -123,7 +124,7 @@ def _short(value: Any) -> str:
             return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
         return str(content)
     if isinstance(value, list):
-        return f"({', '.join([_short(item) for item in value])})"
+        return f"({', '.join([short_text(item) for item in value])})"
     return str(value)
 
 

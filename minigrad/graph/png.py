@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
+import os
 from typing import Any
 
 from minigrad.errors import ArgumentError
 from minigrad.graph.drawing import Box, Drawing, Line, drawing, stacked
 from minigrad.graph.graph import Graph
+from minigrad.graph.layered import Point
 from minigrad.graph.svg import LIGHT, curve
+from minigrad.graph.writing import write_bytes
 
 PIXELS = 16_000
 """A side is at most this long: larger pictures are scaled down."""
 
 
-def write(graph: Graph, path: Path, *, depth: int | None = None, parameters: bool = False) -> None:
+def write(
+    graph: Graph,
+    path: str | os.PathLike[str],
+    *,
+    depth: int | None = None,
+    parameters: bool = False,
+) -> None:
     """Write the picture of a graph; see `drawing.drawing` for the options.
 
     Raises ArgumentError where matplotlib is not installed.
@@ -36,34 +45,19 @@ def write(graph: Graph, path: Path, *, depth: int | None = None, parameters: boo
     axes.set_ylim(picture.height, 0)
     _draw(axes, picture)
     longest = max(picture.width, picture.height)
-    figure.savefig(path, format="png", dpi=72 * min(2.0, PIXELS / longest))
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=72 * min(2.0, PIXELS / longest))
+    write_bytes(path, content.getvalue())
 
 
 def _draw(axes: Any, picture: Drawing) -> None:
     for box in picture.boxes:
         if box.kind == "frame":
             _rect(axes, box, 8, 0.0, 1)
-            name = axes.text(
-                box.x + 10,
-                box.y + 14,
-                box.lines[0],
-                color=LIGHT["ink"],
-                weight="bold",
-                size=11,
-                va="center",
-                parse_math=False,
-            )
-            axes.annotate(
-                box.lines[1],
-                (1, 0),
-                xycoords=name,
-                xytext=(6, 0),
-                textcoords="offset points",
-                color=LIGHT["soft"],
-                size=9,
-                va="bottom",
-                parse_math=False,
-            )
+            name = _text(axes, box.lines[0], (box.x + 10, box.y + 14), ha="left")
+            beside = {"xycoords": name, "textcoords": "offset points", "va": "bottom"}
+            soft = {"color": LIGHT["soft"], "size": 9, "parse_math": False}
+            axes.annotate(box.lines[1], (1, 0), xytext=(6, 0), **beside, **soft)
     for line in picture.lines:
         _line(axes, line)
     for box in picture.boxes:
@@ -71,44 +65,33 @@ def _draw(axes: Any, picture: Drawing) -> None:
             continue
         for i in range(stacked(box.count), -1, -1):
             _rect(axes, box, box.h / 2 if box.round else 6, 4.0 * i, 3)
-        for text, y, colour, size, weight in (
-            (box.lines[0], 14, "ink", 11, "bold"),
-            (box.lines[1], 29, "soft", 9, "normal"),
-        ):
-            axes.text(
-                box.x + box.w / 2,
-                box.y + y,
-                text,
-                color=LIGHT[colour],
-                size=size,
-                weight=weight,
-                ha="center",
-                va="center",
-                zorder=4,
-                parse_math=False,
-            )
+        middle = box.x + box.w / 2
+        _text(axes, box.lines[0], (middle, box.y + 14))
+        _text(axes, box.lines[1], (middle, box.y + 29), "soft", size=9, weight="normal")
     for x, y, name in picture.titles:
-        axes.text(x, y, name, color=LIGHT["soft"], size=11, weight="bold", ha="center")
+        _text(axes, name, (x, y))
+
+
+def _text(axes: Any, text: str, at: Point, colour: str = "ink", **options: Any) -> Any:
+    given = {"size": 11, "weight": "bold", "ha": "center", "va": "center", "zorder": 4} | options
+    return axes.text(*at, text, color=LIGHT[colour], parse_math=False, **given)
 
 
 def _rect(axes: Any, box: Box, radius: float, shift: float, level: int) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    style = f"round,pad=0,rounding_size={radius}"
-    edge = LIGHT["crossing" if box.backward else "line"]
-    axes.add_patch(
-        FancyBboxPatch(
-            (box.x + shift, box.y - shift),
-            box.w,
-            box.h,
-            boxstyle=style,
-            facecolor=LIGHT[box.kind],
-            edgecolor=edge,
-            linestyle="--" if box.backward else "-",
-            linewidth=0.8,
-            zorder=level,
-        )
+    patch = FancyBboxPatch(
+        (box.x + shift, box.y - shift),
+        box.w,
+        box.h,
+        boxstyle=f"round,pad=0,rounding_size={radius}",
+        facecolor=LIGHT[box.kind],
+        edgecolor=LIGHT["crossing" if box.backward else "line"],
+        linestyle="--" if box.backward else "-",
+        linewidth=0.8,
+        zorder=level,
     )
+    axes.add_patch(patch)
 
 
 def _line(axes: Any, line: Line) -> None:
@@ -119,21 +102,11 @@ def _line(axes: Any, line: Line) -> None:
     for name, given in curve(line):
         points += list(given)
         codes += [Curve.MOVETO if name == "M" else Curve.CURVE4] * len(given)
-    crossing = line.crossing
-    axes.add_patch(
-        PathPatch(
-            Curve(points, codes),
-            fill=False,
-            edgecolor=LIGHT["crossing" if crossing else "edge"],
-            linestyle="--" if crossing else "-",
-            alpha=0.45 if crossing else 1.0,
-            linewidth=1.0,
-            zorder=2,
-        )
-    )
+    colour, dashes, alpha = ("crossing", "--", 0.45) if line.crossing else ("edge", "-", 1.0)
+    style = {"edgecolor": LIGHT[colour], "linestyle": dashes, "alpha": alpha, "zorder": 2}
+    axes.add_patch(PathPatch(Curve(points, codes), fill=False, linewidth=1.0, **style))
     if line.arrow:
         (_, y0), (x, y) = line.points[-2:]
-        back = y - 8.0 if y >= y0 else y + 8.0
-        axes.add_patch(
-            Polygon([(x, y), (x - 4, back), (x + 4, back)], color=LIGHT["edge"], zorder=2, lw=0)
-        )
+        back = y + (-8.0 if y >= y0 else 8.0)
+        head = [(x, y), (x - 4, back), (x + 4, back)]
+        axes.add_patch(Polygon(head, color=LIGHT["edge"], zorder=2, linewidth=0))

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
+from os import PathLike
 
 from minigrad.graph.drawing import Box, Drawing, Line, drawing, stacked
 from minigrad.graph.graph import Graph
 from minigrad.graph.layered import Point
+from minigrad.graph.plain import printable
+from minigrad.graph.writing import write_text
 
 LIGHT = {
     "ground": "#f7f8fa",
@@ -60,9 +62,11 @@ SHAPES = """
 """
 
 
-def write(graph: Graph, path: Path, *, depth: int | None = None, parameters: bool = False) -> None:
+def write(
+    graph: Graph, path: str | PathLike[str], *, depth: int | None = None, parameters: bool = False
+) -> None:
     """Write the picture of a graph; see `drawing.drawing` for the options."""
-    path.write_text(svg(graph, depth, parameters), encoding="utf-8")
+    write_text(path, svg(graph, depth, parameters))
 
 
 def svg(graph: Graph, depth: int | None = None, parameters: bool = False) -> str:
@@ -186,5 +190,4 @@ def _number(value: float) -> str:
 
 
 def _text(text: str) -> str:
-    """Text for XML, which has no control characters."""
-    return escape("".join([c if c >= " " and c not in "\ufffe\uffff" else " " for c in text]))
+    return escape(printable(text))

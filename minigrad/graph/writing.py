@@ -28,9 +28,14 @@ LISTED = 16
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file of text, whole or not at all. Raises GraphError if that cannot be done."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file, whole or not at all. Raises GraphError if that cannot be done."""
     try:
-        write_atomically(Path(path), lambda partial: partial.write_text(text, encoding="utf-8"))
+        write_atomically(Path(path), lambda partial: partial.write_bytes(content))
     except CheckpointError as error:
         raise GraphError(str(error)) from None
 

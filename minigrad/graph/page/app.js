@@ -188,7 +188,7 @@ function search(text) {
   });
   for (const item of found.slice(0, FOUND)) {
     const line = make("li", list);
-    const entry = link(line, item.id, item.label ?? `${item.path || item.name}`);
+    const entry = link(line, item.id);
     make("span", entry, ` ${isGroup(item.id) ? `${item.kind}${item.backward ? ", backward" : ""}` : item.shapes[0]}`, { class: "note" });
     entry.addEventListener("click", () => { list.hidden = true; });
   }
@@ -224,7 +224,7 @@ for (const button of document.querySelectorAll("[data-pass]")) {
 byId("colour").addEventListener("change", (event) => { shown.colour = event.target.value; redraw(); });
 byId("colour").querySelector("[value=time]").disabled = !graph.timed;
 byId("leaves").addEventListener("change", (event) => { shown.leaves = event.target.checked; redraw(); });
-byId("open-level").addEventListener("click", () => { if (openLevel().length) { redraw(); fit(); showPanel(); } });
+byId("open-level").addEventListener("click", () => { if (openLevel(rootsShown()).length) { redraw(); fit(); showPanel(); } });
 byId("close-all").addEventListener("click", () => { shown.open.clear(); redraw(); fit(); showPanel(); });
 byId("fit").addEventListener("click", fit);
 
@@ -275,10 +275,12 @@ byId("export").addEventListener("click", () => {
 // A small network is opened as far as it can be read at a glance.
 function openReadable() {
   if (graph.nodes.length > 300) return;
-  for (let level = openLevel(); level.length; level = openLevel()) {
-    if (fittingScale(layoutAll()) > 0.5) continue;
-    level.forEach((group) => shown.open.delete(group));
-    return;
+  for (const root of rootsShown()) {
+    for (let level = openLevel([root]); level.length; level = openLevel([root])) {
+      if (fittingScale(layoutAll()) > 0.5) continue;
+      level.forEach((group) => shown.open.delete(group));
+      break;
+    }
   }
 }
 

@@ -76,6 +76,8 @@ function arrange(id, direction, children, sizes) {
     const { x, y, width, height } = g.node(child);
     return { id: child, x: x - width / 2 + left, y: y - height / 2 + top, w: width, h: height };
   });
+  // In the order they are computed in, which is that in which the tabulator key goes through them.
+  boxes.sort((p, q) => (direction === "TB" ? p.y - q.y : q.y + q.h - p.y - p.h));
   const { width = 0, height = 0 } = g.graph();
   const w = Math.max(width + 2 * left, isRoot ? 0 : headerWidth(id));
   const h = height + top + (isRoot ? 0 : PAD);
@@ -87,7 +89,7 @@ function arrange(id, direction, children, sizes) {
     if (!g.hasNode(port)) continue;
     ports[port] = at(g.node(port)).x;
     const down = (direction === "TB") === (port === IN);
-    const rim = { x: ports[port], y: down ? HEADER : h };
+    const rim = { x: ports[port], y: down ? 0 : h };
     for (const edge of edges) {
       if (edge.a === port) edge.points[0] = rim;
       if (edge.b === port) edge.points[edge.points.length - 1] = rim;

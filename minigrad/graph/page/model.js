@@ -81,9 +81,9 @@ function twinOf(group) {
   return twins.get(JSON.stringify([group.path, group.name, group.kind, !group.backward]));
 }
 
-function openLevel() {
+function openLevel(roots) {
   const opened = [];
-  for (const root of rootsShown()) {
+  for (const root of roots) {
     const stack = [root];
     const level = [];
     while (stack.length) {
@@ -97,6 +97,13 @@ function openLevel() {
     opened.push(...level);
   }
   return opened;
+}
+
+// What an item is called where its place in the picture does not tell.
+function nameOf(item) {
+  if (!isGroup(item.id)) return item.label;
+  const folded = item.count > 1 || item.kind === "part";
+  return folded ? `${item.path} ${linesOf(item.id)[0]}`.trim() : item.path || item.name;
 }
 
 function isInput(node) { return node.role === "input"; }

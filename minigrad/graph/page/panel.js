@@ -11,8 +11,8 @@ function make(name, parent, text, attributes = {}) {
   return element;
 }
 
-function link(parent, id, text) {
-  const button = make("button", parent, text ?? items[id].label ?? items[id].name, { class: "link" });
+function link(parent, id) {
+  const button = make("button", parent, nameOf(items[id]), { class: "link" });
   button.addEventListener("click", () => reveal(id));
   return button;
 }
@@ -57,7 +57,7 @@ function showPanel() {
 }
 
 function showGroup(group) {
-  make("h2", panel, linesOf(group.id)[0]);
+  make("h2", panel, nameOf(group));
   const toggle = make("button", panel, shown.open.has(group.id) ? "Close" : "Open", { id: "toggle" });
   toggle.addEventListener("click", () => flip(group.id));
   const list = make("dl", panel);
@@ -69,8 +69,7 @@ function showGroup(group) {
   showAmounts(list, group);
   const twin = twinOf(group);
   if (twin !== undefined) row(list, group.backward ? "Forward" : "Backward", links([[twin]]));
-  const groups = group.children.filter(isGroup);
-  row(list, "Inside", links((groups.length ? groups : group.children).map((child) => [child])));
+  row(list, "Inside", links(group.children.map((child) => [child])));
 }
 
 function showNode(node) {

@@ -1,10 +1,10 @@
-"""What the views say of a node: its op's parameters, its family, amounts a person can read."""
+"""What stands in the boxes of pictures: titles, shapes, amounts; and the families of ops, which
+have a colour each."""
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-
 from minigrad.graph.graph import Graph
+from minigrad.graph.plain import printable, shape_text
 from minigrad.spec import Spec
 from minigrad.tape import Node
 
@@ -41,24 +41,9 @@ def family(node: Node) -> str:
     return _FAMILY_OF.get(type(node.op).__module__.rpartition(".")[2], "other")
 
 
-def parameters(node: Node) -> dict[str, str]:
-    """The parameters of a node's op by name, those within a window one by one."""
-    found: dict[str, str] = {}
-    stack = list(reversed(vars(node.op).items())) if node.op is not None else []
-    while stack:
-        name, value = stack.pop()
-        if is_dataclass(value) and not isinstance(value, type):
-            stack += [(f.name, getattr(value, f.name)) for f in reversed(fields(value))]
-        else:
-            text = str(value)
-            found[name.lstrip("_")] = text if len(text) <= 200 else text[:200] + " ..."
-    return found
-
-
 def shape(spec: Spec) -> str:
     """A shape as people write it, 3×224×224, and the dtype where it is not float32."""
-    sizes = "×".join([str(length) for length in spec.shape]) or "scalar"
-    return sizes if spec.dtype == "float32" else f"{sizes} {spec.dtype}"
+    return shape_text(spec).replace(" x ", "×").replace("()", "scalar")
 
 
 def amount(value: float, unit: str = "") -> str:
@@ -72,5 +57,5 @@ def amount(value: float, unit: str = "") -> str:
 def title(graph: Graph, node: Node, caption: str = "") -> str:
     """What stands in a node's box: a leaf's own name, or the op with the module it is called in."""
     if node.op is None:
-        return graph.labels[node]
-    return f"{caption}: {node.name}" if caption else node.name
+        return printable(graph.labels[node])
+    return printable(f"{caption}: {node.name}" if caption else node.name)
