@@ -1,4 +1,4 @@
-"""Which elementwise work goes to the parallel kernels: large arrays that lie in memory alike.
+"""Which elementwise work goes to the kernels: arrays worth it that lie in memory alike.
 
 All else stays with NumPy, whose calls cost a microsecond. Nothing here imports Numba before the
 first large array comes.
@@ -16,8 +16,8 @@ from minigrad.kernels import buffers
 
 __all__ = ["LEAST", "run"]
 
-LEAST = 1 << 18
-"""Bytes of a result from which on a second thread and streamed stores pay for the waking."""
+LEAST = 1 << 16
+"""Bytes of a result from which on a kernel takes less time than NumPy's loop, on one thread too."""
 
 TYPES = {np.dtype(np.float32), np.dtype(np.float64)}
 
@@ -33,24 +33,26 @@ def run(name: str, otherwise: Callable[..., Any], *inputs: np.ndarray) -> np.nda
     for x in inputs[1:]:
         if x.shape != first.shape or x.strides != first.strides or x.dtype != first.dtype:
             return np.asarray(otherwise(*inputs))
-    axes = dense_order(first.shape, first.strides, first.itemsize)
-    if axes is None:
+    order = dense_order(first.shape, first.strides, first.itemsize)
+    if order is None:
         return np.asarray(otherwise(*inputs))
     from minigrad.kernels import elementwise, streaming
 
+    axes, back = order
     out = buffers.empty(tuple([first.shape[axis] for axis in axes]), first.dtype)
     flat = [x.transpose(axes).reshape(-1) for x in inputs]
     elementwise.KERNELS[name](*flat, out.reshape(-1), streaming.streams(out))
-    return out.transpose(np.argsort(axes))
+    return out.transpose(back)
 
 
 @lru_cache(maxsize=4096)
-def dense_order(shape: Shape, strides: Shape, itemsize: int) -> tuple[int, ...] | None:
-    """The axes from the farthest stride to the nearest, None where memory has gaps or overlaps."""
+def dense_order(shape: Shape, strides: Shape, itemsize: int) -> tuple[Shape, Shape] | None:
+    """The axes from the farthest stride to the nearest, and those that lead back; None where
+    memory has gaps or overlaps."""
     axes = sorted(range(len(shape)), key=lambda axis: -strides[axis])
     expected = itemsize
     for axis in reversed(axes):
         if shape[axis] > 1 and strides[axis] != expected:
             return None
         expected *= shape[axis]
-    return tuple(axes)
+    return tuple(axes), tuple(map(axes.index, range(len(axes))))

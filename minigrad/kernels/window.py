@@ -108,9 +108,15 @@ def check_arrays(op: str, **arrays: np.ndarray) -> None:
 
 def channels_last(x: np.ndarray) -> np.ndarray:
     """(N, C, *space) -> contiguous (N, *space, C); no copy if the memory already lies so."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    return np.ascontiguousarray(x.transpose(_orders(x.ndim)[0]))
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
     """(N, *space, C) -> (N, C, *space), a view."""
-    return np.moveaxis(x, -1, 1)
+    return x.transpose(_orders(x.ndim)[1])
+
+
+@lru_cache
+def _orders(ndim: int) -> tuple[Lengths, Lengths]:
+    """The axes with the channels last, and with the last as the channels."""
+    return (0, *range(2, ndim), 1), (0, ndim - 1, *range(1, ndim - 1))
