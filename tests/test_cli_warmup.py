@@ -28,7 +28,9 @@ from minigrad.kernels.jit import Kernel
 MODULES = {module.__name__.rpartition(".")[2]: module for module in warmup.modules()}
 
 # What stands in the source: `@kernel` above a function, or `@kernel(name=f"...")` in a factory.
-DECORATED = re.compile(r"^ *@kernel(?:\(name=f\"([^\"]*)\"\))?\n *def (\w+)", re.MULTILINE)
+DECORATED = re.compile(
+    r"^ *@kernel(?:\((?:name=f\"([^\"]*)\")?(?:, )?(?:light=True)?\))?\n *def (\w+)", re.MULTILINE
+)
 
 
 def declared(name: str) -> list[str]:

@@ -16,7 +16,9 @@ Image = pytest.importorskip("PIL.Image")
 ROOT = Path(__file__).parent.parent
 SCRIPT = runpy.run_path(str(ROOT / "tools" / "draw_pages.py"))
 TEXT: str = SCRIPT["PAGE"].read_text(encoding="utf-8")
-COMMITTED = sorted(path.name for path in SCRIPT["PICTURES"].iterdir())
+COMMITTED = sorted(
+    path.name for path in SCRIPT["PICTURES"].glob("*.png") if not path.name.startswith("graph")
+)
 
 
 def test_the_program_prints_and_draws_what_the_page_shows(

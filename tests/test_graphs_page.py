@@ -1,4 +1,4 @@
-"""The page on graphs is true: its blocks run, print what it says, and write the pictures it shows."""
+"""The page on graphs is true: its blocks run, print what it says, and write its pictures."""
 
 from __future__ import annotations
 

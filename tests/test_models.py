@@ -80,7 +80,7 @@ class TestCatalogue:
     def test_names_and_create(self) -> None:
         assert "lenet5" in models.names()
         assert isinstance(models.create("lenet5"), models.LeNet5)
-        with pytest.raises(ArgumentError, match=r"no network 'lenet6'; there are .*lenet5"):
+        with pytest.raises(ArgumentError, match=r"no network 'lenet6'; did you mean lenet5"):
             models.create("lenet6")
 
     def test_networks_are_equal_under_a_seed(self) -> None:

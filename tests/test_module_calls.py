@@ -114,7 +114,7 @@ def test_an_error_says_where_it_arose(way: str, path: str) -> None:
 
 def test_the_path_of_a_network_of_the_catalogue() -> None:
     wrong = mg.ones((1, 3, 32, 32))
-    with pytest.raises(ShapeError, match=r"^LeNet5\.features_detector\.0: conv2d: .*\(1, 3, 32"):
+    with pytest.raises(ShapeError, match=r"^lenet5\.features_detector\.0: conv2d: .*\(1, 3, 32"):
         models.lenet5()(wrong)
     net = models.create("lenet5")
     with pytest.raises(ShapeError, match=r"^lenet5\.features_detector\.0: conv2d: "):

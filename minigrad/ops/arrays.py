@@ -26,5 +26,8 @@ from minigrad.ops.softmax import *
 from minigrad.ops.sorting import *
 from minigrad.ops.special import *
 from minigrad.ops.statistics import *
-from minigrad.ops.triangle import *
+from minigrad.ops.triangle import diag as diag  # not trace: in `minigrad` it makes graphs
+from minigrad.ops.triangle import diagonal as diagonal
+from minigrad.ops.triangle import tril as tril
+from minigrad.ops.triangle import triu as triu
 from minigrad.ops.trigonometric import *

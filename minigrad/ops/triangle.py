@@ -16,7 +16,7 @@ from minigrad.ops.movement import Movement, permute_dims
 from minigrad.spec import Shape, Spec, as_integer, normalize_axis
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
-__all__ = ["diag", "diagonal", "tril", "triu"]
+__all__ = ["diag", "diagonal", "trace", "tril", "triu"]
 
 
 def _require_matrix(op: str, shape: Shape) -> None:
