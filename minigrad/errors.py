@@ -87,7 +87,7 @@ class TraceError(MinigradError, RuntimeError):
 
 
 class GraphError(MinigradError, ValueError):
-    """A graph or its file that is damaged, has a cycle, or holds what cannot be written."""
+    """A graph, or a file of one, that is damaged, has a cycle, or holds what cannot be written."""
 
 
 class DataError(MinigradError, ValueError):
