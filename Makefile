@@ -20,6 +20,7 @@ test-slow: .venv/ready-dev .venv/ready-bench
 bench: .venv/ready-dev .venv/ready-bench
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.kernels --json build/benchmarks/kernels.json
+	$(BIN)/python -m benchmarks.networks --json build/benchmarks/networks.json --png build/benchmarks/networks.png
 	$(BIN)/python -m benchmarks.scaling --json build/benchmarks/scaling.json --png build/benchmarks/scaling.png
 
 format: .venv/ready-dev

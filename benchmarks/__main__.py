@@ -7,9 +7,9 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import lenet_step, memory, startup
+from benchmarks import memory, resnet152, startup
 
-BENCHMARKS = {"startup": startup, "memory": memory, "lenet": lenet_step}
+BENCHMARKS = {"startup": startup, "memory": memory, "resnet152": resnet152}
 
 
 def main() -> None:

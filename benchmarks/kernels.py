@@ -24,7 +24,7 @@ from benchmarks.report import print_report
 from benchmarks.shapes import PASSES, Case, distinct
 from benchmarks.turns import REPOSITORY, Settings, environment, measure
 
-__all__ = ["document", "main", "parser", "positive", "write_json"]
+__all__ = ["document", "main", "parser", "pattern", "positive", "write_json"]
 
 
 def document(
@@ -93,7 +93,8 @@ def _passes(text: str) -> list[str]:
     return chosen
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def pattern(text: str) -> re.Pattern[str]:
+    """A regular expression, of the command line."""
     try:
         return re.compile(text)
     except re.error as error:
@@ -106,10 +107,13 @@ def parser(description: str) -> argparse.ArgumentParser:
 
     options = argparse.ArgumentParser(description=description)
     add = options.add_argument
-    add("--rounds", type=positive, default=5, help="turns of every contender (5)")
+    add("--rounds", type=positive, default=5, help="turns of every contender (%(default)s)")
     add("--threads", type=positive, default=get_num_threads(), help="for all of them (%(default)s)")
-    add("--seconds", type=_seconds, default=0.2, help="least time of a pass in a round (0.2)")
-    add("--calls", type=positive, default=5, help="least calls of a pass in a round (5)")
+    add(
+        "--seconds", type=_seconds, default=0.2,
+        help="least time of a pass in a round (%(default)s)",
+    )  # fmt: skip
+    add("--calls", type=positive, default=5, help="least calls of a pass in a round (%(default)s)")
     add("--json", type=Path, metavar="FILE", help="write everything there")
     return options
 
@@ -125,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print; the kernels' compile times too, unless `--only` picks some shapes."""
     options = parser("Compare every kernel of the networks with PyTorch's.")
     options.add_argument(
-        "--only", type=_pattern, metavar="PATTERN",
+        "--only", type=pattern, metavar="PATTERN",
         help="shapes whose label or network the regular expression is found in",
     )  # fmt: skip
     options.add_argument(

@@ -300,18 +300,22 @@ WITHOUT_SIGNATURE += ["avg_pool1d", "avg_pool3d", "max_pool1d", "max_pool3d"]
 WITHOUT_SIGNATURE += ["adaptive_avg_pool1d", *[f"adaptive_max_pool{n}d" for n in (1, 2, 3)]]
 WITHOUT_SIGNATURE += [f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3)]
 
+# What PyTorch writes as x[..., ::s, ::s].
+WITHOUT_COUNTERPART = ["subsample", *[f"Subsample{n}d" for n in (1, 2, 3)]]
+
 OF_TORCH: list[tuple[Any, Any]] = [
     *[
         (getattr(nn, name), getattr(torch.nn, name))
         for name in nn.__all__
-        if inspect.isclass(getattr(nn, name)) and name not in ("Identity", "Module", "Sequential")
+        if inspect.isclass(getattr(nn, name))
+        and name not in ("Identity", "Module", "Sequential", *WITHOUT_COUNTERPART)
     ],
     *[(getattr(optim, name), getattr(torch.optim, name)) for name in ("SGD", "Adam", "AdamW")],
     *[(getattr(nn.init, name), getattr(torch.nn.init, name)) for name in INITIALIZERS],
     *[
         (getattr(nn.functional, name), getattr(torch.nn.functional, name))
         for name in nn.functional.__all__
-        if name not in WITHOUT_SIGNATURE
+        if name not in (*WITHOUT_SIGNATURE, *WITHOUT_COUNTERPART)
     ],
     *[
         (getattr(nn.Module, name), getattr(torch.nn.Module, name))

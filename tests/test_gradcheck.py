@@ -318,3 +318,25 @@ def test_without_matplotlib_the_picture_is_an_error(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MinigradError, match=r"minigrad\[plot\]"):
         check(half_right, X).plot()
+
+
+@pytest.mark.parametrize("divisor", [1e-30, 1e-12, 1e-7, 0.3])
+@pytest.mark.parametrize("x", [0.0, 0.5, 1.7])
+def test_stairs_finer_than_the_digits_are_not_called_wrong(x: float, divisor: float) -> None:
+    at = mg.tensor([x, x + 1], "float64")
+    report = mg.gradcheck(lambda v: mg.floor_divide(v, divisor), at, raise_on_failure=False)
+    assert report.results[0].verdict not in (Verdict.RIGHT, Verdict.WRONG)
+
+
+def test_gradient_of_0_is_still_wrong_for_a_slope() -> None:
+    class Lost(mg.Function):
+        @staticmethod
+        def forward(ctx: Any, x: mg.Tensor) -> mg.Tensor:
+            return x * 1024
+
+        @staticmethod
+        def backward(ctx: Any, grad: mg.Tensor) -> mg.Tensor:
+            return grad * 0
+
+    report = mg.gradcheck(Lost.apply, mg.tensor([1.0, 2.0]), raise_on_failure=False)
+    assert report.results[0].verdict == Verdict.WRONG

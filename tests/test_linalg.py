@@ -237,3 +237,26 @@ def test_functions_of_numpy_keep_their_defaults(function: Callable[[Any], Any]) 
     y = function(x)
     assert isinstance(y, Tensor)
     np.testing.assert_allclose(y.numpy(), function(x.numpy()), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("ord", [-2, -1, -0.5, 0.5, 1.5, 3])
+@pytest.mark.parametrize("x", [[1e-187, 2e-187, 0.5], [1e-200, 1.0, 2.0], [1e160, 1e200, 1.0]])
+def test_norm_of_what_has_no_power(ord: float, x: list[float]) -> None:
+    """|x|^ord overflows, the norm and its gradient do not."""
+    v = mg.tensor(np.array(x), requires_grad=True)
+    y = mg.linalg.vector_norm(v, ord=ord)
+    (gradient,) = mg.grad(y, v)
+    a = np.array(x, np.longdouble)
+    norm = (a**ord).sum() ** (np.longdouble(1) / ord)
+    np.testing.assert_allclose(y.item(), float(norm), rtol=1e-12)
+    np.testing.assert_allclose(
+        gradient.numpy(), ((a / norm) ** (ord - 1)).astype(float), rtol=1e-11
+    )
+
+
+@pytest.mark.parametrize("ord", [-2, -1, -0.5])
+def test_norm_of_negative_order_beside_a_0(ord: float) -> None:
+    v = mg.tensor(np.array([0.0, 1e-187, 2.0]), requires_grad=True)
+    y = mg.linalg.vector_norm(v, ord=ord)
+    assert y.item() == 0
+    assert mg.grad(y, v)[0].tolist() == [0, 0, 0]

@@ -42,7 +42,8 @@ class Difference:
     right and the left derivative, `jump_noise` its rounding, and `kink` how far a jump that is no
     smaller at h/2, or a D that is larger there, exceeds the rounding: for a smooth function the
     one would be half, the other the same. `step` is h; `unseen` bounds what is lost in an output
-    too large for its digits to show the change.
+    too large for its digits to show the change. `whole` tells where all outputs that moved were
+    whole numbers at every point: a staircase, perhaps, of which no step was seen.
     """
 
     step: float
@@ -53,6 +54,7 @@ class Difference:
     wide: Array
     narrow: Array
     unseen: Array
+    whole: Array
     jump: float
     jump_noise: float
     kink: float
@@ -142,31 +144,34 @@ class Prober:
         self, step: float, up: Array, down: Array, half_up: Array, half_down: Array
     ) -> Difference:
         centre, v = self._centre, self._cotangents
-        whole = _minus(up, down) / (2 * step)
+        full = _minus(up, down) / (2 * step)
         half = _minus(half_up, half_down) / step
-        columns = (4 * half - whole) / 3
-        spread = np.abs(half - whole)
+        columns = (4 * half - full) / 3
+        spread = np.abs(half - full)
         touched = spread + np.abs(half) != 0
         magnitude = np.maximum(np.abs(up), np.abs(centre))
         rounding = ROUNDING * self.eps * np.where(touched, magnitude, 0) / step
         lost = self.eps * _finite(np.where(touched, 0, magnitude)) / step
         weight = np.abs(v).max(axis=0, initial=0)
+        values = np.stack([centre, up, down, half_up, half_down])
+        broken_number = touched & np.any(values != np.rint(values), axis=0)
         jump = weight * np.abs(_finite((_minus(up, centre) - _minus(centre, down)) / step))
         half_change = _minus(half_up, centre) - _minus(centre, half_down)
         half_jump = weight * np.abs(_finite(half_change / (step / 2)))
         noise, jump_noise = np.abs(v) @ _finite(rounding), weight * _finite(rounding)
-        wide, narrow = v @ whole, v @ half
+        wide, narrow = v @ full, v @ half
         broken = _excess(half_jump, jump_noise, half_jump > 0.75 * jump)
         torn = _excess(np.abs(narrow), noise, np.abs(narrow) > 1.4 * np.abs(wide))
         return Difference(
             step=step,
             columns=columns,
             value=v @ columns,
-            estimate=np.abs(v @ (half - whole)) + noise,
+            estimate=np.abs(v @ (half - full)) + noise,
             noise=noise,
             wide=wide,
             narrow=narrow,
             unseen=np.where(v == 0, 0, np.abs(v) * lost).max(axis=1, initial=0.0),
+            whole=~np.any((v != 0) & broken_number, axis=1),
             jump=float(np.max(jump, initial=0)),
             jump_noise=float(np.max(jump_noise, initial=0)),
             kink=max(broken, torn),

@@ -157,7 +157,9 @@ class _Element:
         def refutes(fine: Difference, coarse: Difference) -> bool:
             apart = np.abs(fine.value - coarse.value)
             within = 2 * (fine.estimate + coarse.estimate) + self.tolerance.of(fine.value)
-            return fine.has_jump(floor) or bool(np.any(apart > within))
+            # Rounding shared by several outputs looks like a jump in the least of them.
+            visible = max(floor, float(np.max(fine.noise, initial=0)))
+            return fine.has_jump(visible) or bool(np.any(apart > within))
 
         return [
             d for d in ladder if not any(refutes(fine, d) for fine in ladder if fine.step <= d.step)
@@ -181,13 +183,17 @@ class _Element:
         return bool(np.all(trusted & close))
 
     def _contradicted(self, usable: list[Difference]) -> tuple[Verdict, Difference] | None:
-        """WRONG if two steps agree with each other on a value that is not the analytic one."""
+        """WRONG if two steps agree with each other on a value that is not the analytic one. That a
+        function of whole numbers has no slope cannot be contradicted: its stairs may be finer than
+        the steps, or than its digits."""
         ranked = sorted(usable, key=lambda d: float(np.max(d.estimate, initial=0)))
         for k in range(len(self.analytic)):
             sure = [
                 d
                 for d in ranked
-                if d.converged()[k] and d.estimate[k] < AGREEMENT * self._error(d)[k]
+                if not (self.analytic[k] == 0 and d.whole[k])
+                and d.converged()[k]
+                and d.estimate[k] < AGREEMENT * self._error(d)[k]
             ]
             for i, first in enumerate(sure):
                 for other in sure[i + 1 :]:

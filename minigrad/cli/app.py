@@ -76,6 +76,28 @@ def train(
 
 
 @app.command()
+def predict(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help="A run folder, or a file of safetensors, npz or PyTorch (.pth)."),
+    ],
+    pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="PNG, JPEG, ...")],
+    model: Annotated[
+        str | None, typer.Option(help="The network, where no run folder tells it.")
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many classes to show.")] = 5,
+    classes: Annotated[
+        Path | None, typer.Option(help="A text file with the name of a class on each line.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
+) -> None:
+    """Tell what is in pictures, by a network from a checkpoint."""
+    from minigrad.cli.predict import run
+
+    sys.exit(run(checkpoint, pictures, model=model, top=top, classes=classes, as_json=as_json))
+
+
+@app.command()
 def gradcheck(
     layer: Annotated[
         str,

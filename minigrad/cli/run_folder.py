@@ -1,6 +1,6 @@
 """The folder a training run is kept in, every file of which is replaced whole or not at all.
 
-config.json          the settings, and the versions they ran with
+config.json          the settings, what the pictures were, and the versions they ran with
 metrics.jsonl        one line an epoch
 last.safetensors     weights, optimizer and position: what `--resume` continues from
 best.safetensors     the weights with the best test accuracy, as a state_dict
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from minigrad import __version__
 from minigrad.cli.settings import Settings
+from minigrad.data import DATASETS, ImageDataset, Preprocessing
 from minigrad.errors import ArgumentError, CheckpointError
 from minigrad.serialization import load, save, write_atomically
 
@@ -70,24 +72,47 @@ class RunFolder:
         """Whether a run has left anything here."""
         return any((self.path / name).exists() for name in (CONFIG, METRICS, LAST, BEST))
 
-    def write_config(self, settings: Settings) -> None:
-        """Write the settings."""
+    def write_config(self, settings: Settings, train_set: ImageDataset) -> None:
+        """Write the settings, and what has to be done to a picture for this network."""
         import numba
         import numpy
 
         versions = {"minigrad": __version__, "numpy": numpy.__version__, "numba": numba.__version__}
-        config = {"settings": settings.as_dict(), "versions": versions}
+        channels = train_set.image_shape[0]
+        preprocessing = Preprocessing(
+            train_set.image_shape,
+            (train_set.mean,) * channels,
+            (train_set.std,) * channels,
+            DATASETS[settings.data].side,
+        )
+        pictures = {"classes": train_set.classes, "preprocessing": asdict(preprocessing)}
+        config = {"settings": settings.as_dict(), "pictures": pictures, "versions": versions}
         self._write_text(CONFIG, json.dumps(config, indent=2) + "\n")
 
     def read_settings(self, options: Mapping[str, Any]) -> Settings:
         """The settings of the run here, with the options that a continued run may change."""
+        return Settings.restored(self._read_config().get("settings"), options)
+
+    def read_pictures(self) -> tuple[Preprocessing, tuple[str, ...]]:
+        """What has to be done to a picture for the network here, and the names of its classes."""
+        try:
+            pictures = self._read_config()["pictures"]
+            classes, found = pictures["classes"], pictures["preprocessing"]
+            lists = {name: tuple(found[name]) for name in ("shape", "mean", "std")}
+            return Preprocessing(**lists, resize=found["resize"]), tuple(map(str, classes))
+        except (LookupError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.path / CONFIG}: does not tell how pictures are prepared ({error!r}); name "
+                "the network with --model"
+            ) from None
+
+    def _read_config(self) -> dict[str, Any]:
         file = self.path / CONFIG
         try:
             config = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{file}: cannot be read ({error})") from None
-        saved = config.get("settings") if isinstance(config, dict) else None
-        return Settings.restored(saved, options)
+        return config if isinstance(config, dict) else {}
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write the checkpoint that a run is continued from."""

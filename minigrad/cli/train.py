@@ -39,7 +39,7 @@ def run(options: Mapping[str, Any], out: Path | None, resume: bool) -> int:
     display = Display()
     _introduce(trainer, folder, display, len(train_set), len(test_set))
     with _stop_signals() as stop, _told_of_compilation(display):
-        folder.write_config(settings)
+        folder.write_config(settings, train_set)
         _train(trainer, folder, display, stop)
     _conclude(trainer, folder, display, stop)
     return 128 + stop.signal if stop.signal and not trainer.is_finished else 0

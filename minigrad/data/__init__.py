@@ -11,6 +11,7 @@ from minigrad.data.dataset import ArrayDataset, ImageDataset
 from minigrad.data.digits import digits
 from minigrad.data.idx import fashion_mnist, mnist, read_idx
 from minigrad.data.loader import DataLoader, Dataset
+from minigrad.data.pictures import Preprocessing, read_picture
 
 __all__ = [
     "DATASETS",
@@ -19,9 +20,11 @@ __all__ = [
     "DataSource",
     "Dataset",
     "ImageDataset",
+    "Preprocessing",
     "digits",
     "fashion_mnist",
     "load",
     "mnist",
     "read_idx",
+    "read_picture",
 ]

@@ -13,16 +13,20 @@ from minigrad.errors import ArgumentError
 
 
 class DataSource(NamedTuple):
-    """`read` is called as read(folder, split) if it needs a folder of files, else read(split)."""
+    """`read` is called as read(folder, split) if it needs a folder of files, else read(split).
+
+    `side` is that of the pictures without the black that was put around them.
+    """
 
     read: Callable[..., ImageDataset]
     needs_folder: bool
+    side: int
 
 
 DATASETS: dict[str, DataSource] = {
-    "digits": DataSource(digits, needs_folder=False),
-    "mnist": DataSource(mnist, needs_folder=True),
-    "fashion-mnist": DataSource(fashion_mnist, needs_folder=True),
+    "digits": DataSource(digits, needs_folder=False, side=32),
+    "mnist": DataSource(mnist, needs_folder=True, side=28),
+    "fashion-mnist": DataSource(fashion_mnist, needs_folder=True, side=28),
 }
 
 

@@ -13,8 +13,9 @@ from minigrad import tape
 from minigrad.creation import zeros_like
 from minigrad.errors import ArgumentError, MinigradError, StateDictError
 from minigrad.nn.parameter import Parameter
+from minigrad.nn.state import differences
 from minigrad.spec import FLOATING, Spec, as_dtype, require_floating
-from minigrad.tensor import Tensor, asarray
+from minigrad.tensor import Tensor
 
 __all__ = ["Module"]
 
@@ -293,29 +294,19 @@ class Module:
         """Take over the values of a state_dict, of tensors or arrays.
 
         Raises StateDictError, before anything is changed, if a shape or dtype differs or, with
-        `strict`, if the keys do. Returns the keys that were missing and those left over.
+        `strict`, if the keys do; it lists every one of them. Returns the keys that were missing and
+        those left over.
         """
         if not isinstance(state_dict, Mapping):
             raise StateDictError(f"a state_dict is a mapping, got {type(state_dict).__name__}")
         own = dict(self._state())
+        problems = differences(own, state_dict, strict)
+        if problems:
+            raise StateDictError(f"state_dict does not fit {type(self).__name__}:\n{problems}")
+        for key in own.keys() & state_dict.keys():
+            own[key].assign(state_dict[key])
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
-        problems = [f"missing {key!r}" for key in missing] if strict else []
-        problems += [f"unexpected {key!r}" for key in unexpected] if strict else []
-        shared = [key for key in own if key in state_dict]
-        for key in shared:
-            try:
-                got: Any = asarray(state_dict[key]).spec
-            except MinigradError:
-                got = type(state_dict[key]).__name__
-            if got != own[key].spec:
-                problems.append(f"{key!r} takes {own[key].spec}, got {got}")
-        if problems:
-            shown = "; ".join(problems[:5])
-            more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-            raise StateDictError(f"state_dict does not fit {type(self).__name__}: {shown}{more}")
-        for key in shared:
-            own[key].assign(state_dict[key])
         return IncompatibleKeys(missing, unexpected)
 
     # -- hooks --------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""Pooling layers over one, two and three axes: each holds the options of a function of `ops`.
+"""Pooling layers over one, two and three axes: each holds the options of a function of `ops`, and
+plain subsampling.
 
 What layers of one kind share stands in a class without a number of axes; see there.
 """
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from minigrad import ops
+from minigrad.nn import functional
 from minigrad.nn.module import Module
 from minigrad.ops.pooling import Adaptive, AdaptiveSize, Size, sliding_window
 from minigrad.spec import per_axis
@@ -33,6 +35,9 @@ __all__ = [
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
+    "Subsample1d",
+    "Subsample2d",
+    "Subsample3d",
 ]
 
 
@@ -302,3 +307,35 @@ class MaxUnpool3d(MaxUnpool):
     """The partial inverse of MaxPool3d; see `ops.max_unpool3d`."""
 
     axes, function = 3, ops.max_unpool3d
+
+
+class Subsample(Pooling):
+    """Every `stride`-th position along each axis, the others dropped: the cheapest pooling."""
+
+    shown = ("stride",)
+
+    def __init__(self, stride: Size) -> None:
+        super().__init__()
+        self.stride = stride
+        self.steps = per_axis(type(self).__name__, "stride", stride, self.axes, 1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.subsample(input, self.steps)
+
+
+class Subsample1d(Subsample):
+    """x[..., ::s] of ([N,] C, L); see `nn.functional.subsample`."""
+
+    axes = 1
+
+
+class Subsample2d(Subsample):
+    """x[..., ::s, ::s] of ([N,] C, H, W); see `nn.functional.subsample`."""
+
+    axes = 2
+
+
+class Subsample3d(Subsample):
+    """x[..., ::s, ::s, ::s] of ([N,] C, D, H, W); see `nn.functional.subsample`."""
+
+    axes = 3

@@ -16,6 +16,7 @@ from minigrad.ops.norms import *
 from minigrad.ops.random import *
 from minigrad.ops.spectral import *
 from minigrad.ops.transposed_convolution import *
+from minigrad.ops.triangle import trace as trace
 
 __all__ = sorted(n for n, value in globals().items() if callable(value) and not n.startswith("_"))
 

@@ -13,6 +13,7 @@ from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.elementwise import abs, sqrt, where
 from minigrad.ops.lapack import require_matrices
 from minigrad.ops.movement import permute_dims, reshape
+from minigrad.ops.rearrange import squeeze
 from minigrad.ops.reduction import max, min
 from minigrad.ops.spectral import svdvals
 from minigrad.spec import (
@@ -55,11 +56,21 @@ def vector_norm(
         return max(abs(x), **how) if ord > 0 else min(abs(x), **how)
     if ord == 1:
         return abs(x).sum(**how)
-    total = (abs(x) ** float(ord)).sum(**how)
+    return _power_norm(abs(x), float(ord), how["axis"], how["keepdims"])
+
+
+def _power_norm(x: Tensor, p: float, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    """m (Σ (x / m)^p)^(1 / p) for x >= 0 and the m of them that counts most, so that no power
+    leaves the range of numbers. What m is does not matter to the sum, so it is a constant."""
+    if any(x.shape[a] == 0 for a in axes):
+        return (x**p).sum(axis=axes, keepdims=keepdims) ** (1 / p)
+    most = (max if p > 0 else min)(x.detach(), axis=axes, keepdims=True)
     # At 0 and infinity the root has no derivative: the value without one.
-    edge = (total == 0) | (total == math.inf)
-    root = where(edge, 1, total) ** (1 / float(ord))
-    return where(edge, total.detach() ** (1 / float(ord)), root)
+    edge = (most == 0) | (most == math.inf)
+    m = where(edge, 1, most)
+    total = (where(edge, 1, x / m) ** p).sum(axis=axes, keepdims=True)
+    y = where(edge, most, m * total ** (1 / p))
+    return y if keepdims else squeeze(y, axes)
 
 
 def matrix_norm(x: Operand, ord: int | float | str = "fro", keepdims: bool = False) -> Tensor:

@@ -51,7 +51,6 @@ def trace(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 OTHER_DEFAULTS: dict[Any, Callable[..., Any]] = {
     np.diagonal: diagonal,
     np.trace: trace,
-    np.linalg.trace: triangle.trace,
     np.transpose: transpose,
 }
 """NumPy's functions whose defaults differ from ours."""

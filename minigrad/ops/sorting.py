@@ -155,8 +155,10 @@ class IsIn(Op):
 
 def isin(x1: Operand, x2: Operand, invert: bool = False) -> Tensor:
     """Whether each element of `x1` is equal to one of `x2`, or (if `invert`) to none: booleans of
-    the shape of `x1`. Raises DtypeError.
+    the shape of `x1`. Raises DtypeError, ArgumentError.
     """
+    if not isinstance(invert, (bool, np.bool_)):
+        raise ArgumentError(f"isin: invert takes True or False, got {invert!r}")
     found: Tensor = apply(IsIn(), *operands("isin", x1, x2))
     return logical_not(found) if invert else found
 

@@ -1,4 +1,5 @@
-"""Images (and sequences, and volumes) at another resolution: interpolate, pixel_shuffle."""
+"""Images (and sequences, and volumes) at another resolution: interpolate, pixel_shuffle,
+subsample."""
 
 from __future__ import annotations
 
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ArgumentError, ShapeError
+from minigrad.ops.indexing import getitem
 from minigrad.ops.movement import part
 from minigrad.ops.number import as_number
-from minigrad.spec import Shape, as_integer, require_floating
+from minigrad.spec import Shape, as_integer, per_axis, require_floating
 from minigrad.tensor import Operand, Tensor, as_tensor, constant
 
-__all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle"]
+__all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle", "subsample"]
 
 LINEAR_MODES = {"linear": 3, "bilinear": 4, "trilinear": 5}
 """Number of axes of the input for each mode that interpolates linearly along every axis."""
@@ -113,6 +115,25 @@ def _linear(x: Tensor, axis: int, length: int, step: float, align_corners: bool)
     share = np.clip(places - low, 0, 1).astype(x.dtype)
     weight = constant(share.reshape(length, *[1] * (x.ndim - axis - 1)))
     return part(x, axis, low) * (1 - weight) + part(x, axis, high) * weight
+
+
+def subsample(input: Operand, stride: int | Sequence[int]) -> Tensor:
+    """y[..., i, j] = x[..., i s, j t]: every s-th row and every t-th column, the others dropped.
+
+    `stride` is one integer for all of the 1 to 3 axes behind (N, C), or a tuple with one for each
+    of the last 1 to 3 axes of ([N,] C, *space). An axis of length L keeps ⌈L / s⌉ positions, the
+    first among them. The gradient of what was dropped is 0. Raises ShapeError, ArgumentError.
+    """
+    x = as_tensor(input)
+    axes = len(stride) if isinstance(stride, (tuple, list)) else x.ndim - 2
+    if axes not in (1, 2, 3) or x.ndim - axes not in (1, 2):
+        raise ShapeError(
+            "subsample: takes (N, C, *space) with 1 to 3 axes of space and one stride, or "
+            "([N,] C, *space) and a tuple with a stride for each axis of space; got shape "
+            f"{x.shape} and stride {stride!r}"
+        )
+    steps = per_axis("subsample", "stride", stride, axes, 1)
+    return getitem(x, (..., *[slice(None, None, step) for step in steps]))
 
 
 def pixel_shuffle(input: Operand, upscale_factor: int) -> Tensor:

@@ -1,0 +1,131 @@
+"""A network out of a checkpoint, ready to classify pictures.
+
+Which network it is, and what it takes, is told by the run folder that the checkpoint lies in; for
+any other file by the name of the network, with `minigrad.models.preprocessing(name)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from minigrad import models
+from minigrad.cli.run_folder import BEST, CONFIG, LAST, RunFolder
+from minigrad.data import DATASETS, Preprocessing
+from minigrad.errors import ArgumentError, CheckpointError, MinigradError
+from minigrad.nn import Module
+from minigrad.serialization import load
+from minigrad.spec import float64
+from minigrad.tensor import Tensor
+
+# Where training scripts put the state_dict, and what wrappers put in front of its keys.
+NESTS = ("state_dict", "model_state_dict", "model", "network", "net", "module")
+# Of MNIST's training pictures with the black around them, which LeNet-5 is made for.
+MNIST_MEAN, MNIST_STD = 0.1000369271, 0.2752173462
+
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+
+
+class Classifier(NamedTuple):
+    """A network, what is done to its pictures, and the names of its classes if they are known."""
+
+    name: str
+    model: Module
+    preprocessing: Preprocessing
+    classes: tuple[str, ...] | None
+    outputs: int
+
+
+def classifier(checkpoint: Path, name: str | None) -> Classifier:
+    """The classifier of a file or run folder; `name` is the network if no run tells it.
+
+    Raises CheckpointError for a file that holds no network, ArgumentError if none is named.
+    """
+    file = checkpoint
+    if checkpoint.is_dir():
+        file = next((checkpoint / n for n in (BEST, LAST) if (checkpoint / n).is_file()), file)
+    folder = RunFolder(file.parent)
+    classes = None
+    if name is None:
+        if not (folder.path / CONFIG).is_file():
+            raise ArgumentError(
+                f"{checkpoint} lies in no run folder of minigrad train; name the network: --model "
+                f"takes {', '.join(models.names())}"
+            )
+        name = folder.read_settings({}).model
+        preprocessing, classes = folder.read_pictures()
+    state = find_state(load(file), file)
+    try:
+        model, channels, count = network(name, state)
+    except MinigradError as error:
+        raise CheckpointError(f"{file}: is no checkpoint of {name}: {error}") from None
+    if classes is None:
+        preprocessing = published(name, channels)
+    return Classifier(name, model.eval(), preprocessing, classes, count)
+
+
+def find_state(found: Any, file: Path) -> dict[str, Tensor]:
+    """The state_dict in what was loaded: itself, or what lies under one of the usual names.
+
+    Prefixes that all keys share are taken away, and float64 becomes float32.
+    """
+    pending = [found]
+    for value in pending:
+        if isinstance(value, dict) and any(isinstance(v, Tensor) for v in value.values()):
+            state = {str(k): v for k, v in value.items() if isinstance(v, Tensor)}
+            break
+        if isinstance(value, dict) and len(pending) < 10:
+            pending += [value[name] for name in NESTS if name in value]
+    else:
+        raise CheckpointError(f"{file}: holds no state_dict, itself or as {', '.join(NESTS)}")
+    while prefix := next((p for p in PREFIXES if all(k.startswith(p) for k in state)), None):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return {k: v.astype("float32") if v.dtype == float64 else v for k, v in state.items()}
+
+
+def network(name: str, state: Mapping[str, Tensor]) -> tuple[Module, int, int]:
+    """The network with the weights of `state`, its numbers of channels and of classes.
+
+    How many these are is read off the shapes of the first convolution and the last layer.
+    """
+    model = models.create(name)
+    channels, count = _ends(model.state_dict(), model.state_dict())
+    wanted = _ends(model.state_dict(), state)
+    if wanted != (channels, count):
+        channels, count = wanted
+        model = models.create(name, in_channels=channels, num_classes=count)
+    model.load_state_dict(state)
+    return model, channels, count
+
+
+def _ends(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Input channels of the first convolution of `own`, and outputs of its last layer, in `state`.
+
+    What is missing there, or has another number of axes, is taken from `own`: loading will tell.
+    """
+    first = next(key for key, value in own.items() if value.ndim == 4)
+    last = list(own)[-1]
+    found = [
+        state[key] if key in state and state[key].ndim == own[key].ndim else own[key]
+        for key in (first, last)
+    ]
+    return max(1, found[0].shape[1]), max(1, found[1].shape[0])
+
+
+def published(name: str, channels: int) -> Preprocessing:
+    """What a network's pictures are prepared with where no run tells it.
+
+    `models.preprocessing(name)` says so, with `resize` (the length of the shorter side), `crop`
+    (the side of the square cut out), and `mean` and `std` by channel.
+    """
+    told = getattr(models, "preprocessing", None)
+    if told is None:  # LeNet-5, the one network: MNIST's digits with black around them
+        grey = (MNIST_MEAN,) * channels, (MNIST_STD,) * channels
+        return Preprocessing((channels, 32, 32), *grey, DATASETS["mnist"].side)
+    found = told(name)
+    mean, std = (
+        tuple(values) if len(values) == channels else (sum(values) / len(values),) * channels
+        for values in (found.mean, found.std)
+    )
+    return Preprocessing((channels, found.crop, found.crop), mean, std, found.resize)
