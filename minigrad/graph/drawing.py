@@ -109,7 +109,6 @@ def _count(tree: Hierarchy, depth: int) -> int:
 class _Inside:
     """An open group, laid out: where its children and its two ports are."""
 
-    layout: Layout
     size: Point
     places: Mapping[Item, Point]  # upper left corners
     routes: Mapping[tuple[End, End], tuple[Point, ...]]
@@ -201,13 +200,11 @@ class _Picture:
         edges = [(number[a], number[b]) for a, b in shown.edges if a in number and b in number]
         anchors = {number[item]: self._anchors(item) for item in self._opened(visible)}
         layout = layered(sizes, edges, number.get(IN), number.get(OUT), anchors)
-        root = group.outer is None
-        frame = (0.0, 0.0, 0.0) if root else (PAD, HEADER + 4, PAD)
-        up = group.backward
+        (left, top), size = self._framed(group, layout)
 
         def moved(point: Point) -> Point:
-            y = layout.height - point[1] if up else point[1]
-            return point[0] + frame[0], y + frame[1]
+            y = layout.height - point[1] if group.backward else point[1]
+            return point[0] + left, y + top
 
         places: dict[Item, Point] = {}
         for item, centre, (w, h) in zip(items, layout.centres, sizes, strict=True):
@@ -219,12 +216,16 @@ class _Picture:
             for (a, b), points in layout.routes.items()
         }
         ports = {p: moved(layout.centres[number[p]])[0] for p in (IN, OUT) if p in number}
-        width = layout.width + 2 * frame[0]
-        if not root:
-            first, _ = self._lines(group)
-            width = max(width, 7.9 * len(first) + 6.3 * len(group.kind) + 34.0)
-        size = width, layout.height + frame[1] + frame[2]
-        return _Inside(layout, size, places, routes, ports)
+        return _Inside(size, places, routes, ports)
+
+    def _framed(self, group: Group, layout: Layout) -> tuple[Point, Point]:
+        """Where in a group's frame its layout begins, and the size of the frame."""
+        if group.outer is None:
+            return (0.0, 0.0), (layout.width, layout.height)
+        heading = 7.9 * len(self._lines(group)[0]) + 6.3 * len(group.kind) + 34.0
+        width = max(layout.width + 2 * PAD, heading)
+        top = HEADER + 4.0
+        return ((width - layout.width) / 2, top), (width, layout.height + top + PAD)
 
     # -- drawing ----------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ SHAPES = """
 .minigrad text { font-family: system-ui, sans-serif; text-anchor: middle }
 .minigrad .ink { font-size: 13px; font-weight: 600 }
 .minigrad .soft { font-size: 11px }
-.minigrad .frame-text { text-anchor: start }
+.minigrad .heading { text-anchor: start; paint-order: stroke; stroke-width: 5 }
 .minigrad .edge { stroke-width: 1.3 }
 .minigrad .crossing { stroke-dasharray: 4 3; stroke-opacity: .45 }
 .minigrad .backward { stroke-dasharray: 4 2 }
@@ -95,7 +95,8 @@ def _body(picture: Drawing) -> list[str]:
         f'<text class="ink" x="{_number(x)}" y="{_number(y)}">{_text(name)}</text>'
         for x, y, name in picture.titles
     ]
-    return [*frames, *lines, *boxes, *titles]
+    headings = [_heading(box) for box in picture.boxes if box.kind == "frame"]
+    return [*frames, *lines, *headings, *boxes, *titles]
 
 
 def _colours(theme: Mapping[str, str]) -> str:
@@ -112,16 +113,21 @@ def _colours(theme: Mapping[str, str]) -> str:
     crossing, edge = theme["crossing"], theme["edge"]
     rules.append(f".minigrad .backward {{ stroke: {crossing} }}")
     rules.append(f".minigrad .head {{ fill: {edge} }}")
+    rules.append(f".minigrad .heading {{ stroke: {theme['frame']} }}")
     return "\n".join(rules) + "\n"
 
 
 def _frame(box: Box) -> str:
+    return f"<g><title>{_text(box.about)}</title>{_rect(box, 'frame', 8)}</g>"
+
+
+def _heading(box: Box) -> str:
+    """The name of an open module, in front of the lines that lead into it."""
     name, kind = box.lines
     return (
-        f"<g><title>{_text(box.about)}</title>{_rect(box, 'frame', 8)}"
-        f'<text class="frame-text" x="{_number(box.x + 10)}" y="{_number(box.y + 18)}">'
+        f'<text class="heading" x="{_number(box.x + 10)}" y="{_number(box.y + 18)}">'
         f'<tspan class="ink">{_text(name)}</tspan> '
-        f'<tspan class="soft" dx="4">{_text(kind)}</tspan></text></g>'
+        f'<tspan class="soft" dx="4">{_text(kind)}</tspan></text>'
     )
 
 

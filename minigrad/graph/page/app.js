@@ -17,13 +17,19 @@ function zoom(factor, x = canvas.clientWidth / 2, y = canvas.clientHeight / 2) {
   applyView();
 }
 
+// The width that the panel leaves free.
+function freeWidth() {
+  const width = canvas.clientWidth;
+  return panel.hidden || width < 2.2 * panel.offsetWidth ? width : width - panel.offsetWidth - 12;
+}
+
 function fittingScale({ w, h }) {
-  return Math.min(1.4, (canvas.clientWidth - 60) / (w + 20), (canvas.clientHeight - 100) / (h + 20));
+  return Math.min(1.4, (freeWidth() - 60) / (w + 20), (canvas.clientHeight - 100) / (h + 20));
 }
 
 function fit() {
   view.k = Math.max(0.02, fittingScale(extent));
-  view.x = (canvas.clientWidth - extent.w * view.k) / 2;
+  view.x = (freeWidth() - extent.w * view.k) / 2;
   view.y = (canvas.clientHeight - (extent.h - 20) * view.k) / 2;
   applyView();
 }
@@ -32,7 +38,7 @@ function center(id) {
   const place = places.get(id);
   if (!place) return;
   view.k = Math.max(view.k, 0.7);
-  view.x = canvas.clientWidth / 2 - (place.x + place.w / 2) * view.k;
+  view.x = freeWidth() / 2 - (place.x + place.w / 2) * view.k;
   view.y = canvas.clientHeight / 2 - (place.y + Math.min(place.h, 200) / 2) * view.k;
   applyView();
 }
@@ -277,7 +283,7 @@ function openReadable() {
   if (graph.nodes.length > 300) return;
   for (const root of rootsShown()) {
     for (let level = openLevel([root]); level.length; level = openLevel([root])) {
-      if (fittingScale(layoutAll()) > 0.5) continue;
+      if (fittingScale(layoutAll()) > 0.45) continue;
       level.forEach((group) => shown.open.delete(group));
       break;
     }

@@ -28,7 +28,7 @@ function render() {
         const place = { x: left + box.x, y: top + box.y, w: box.w, h: box.h };
         places.set(box.id, place);
         if (box.inside) {
-          drawOpen(box.id, place, back);
+          drawOpen(box.id, place, back, front);
           stack.push({ layout: box.inside, x: place.x, y: place.y });
         } else {
           drawClosed(box.id, place, front, paint);
@@ -39,6 +39,7 @@ function render() {
     if (graph.roots.length > 1) drawTitle(root, x, y, layout, back);
   }
   drawCrossing(edges);
+  scene.setAttribute("class", shown.colour === "family" ? "" : "g-heat");
   scene.replaceChildren(back, edges, front);
   drawLegend();
 }
@@ -65,13 +66,14 @@ function drawBox(id, place, parent, open) {
   return box;
 }
 
-function drawOpen(id, place, parent) {
+function drawOpen(id, place, parent, front) {
   const item = items[id];
   const box = drawBox(id, place, parent, true);
   draw("rect", { class: "g-frame", width: place.w, height: place.h, rx: 8 }, box);
   const [first] = linesOf(id);
-  draw("text", { class: "g-name", x: 10, y: 18 }, box, first);
-  draw("text", { class: "g-sub", x: 18 + textWidth(first, true), y: 18 }, box, item.kind);
+  const [x, y] = [place.x + 10, place.y + 18]; // in front of the lines that lead in
+  draw("text", { class: "g-name g-halo", x, y }, front, first);
+  draw("text", { class: "g-sub g-halo", x: x + 8 + textWidth(first, true), y }, front, item.kind);
   drawToggle(id, place.w - 18, 13, "−", box);
 }
 

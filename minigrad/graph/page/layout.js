@@ -70,7 +70,13 @@ function arrange(id, direction, children, sizes) {
     if (g.hasNode(a) && g.hasNode(b)) g.setEdge(a, b);
   }
   dagre.layout(g, { acyclicer: "greedy" });
-  const [left, top] = [isRoot ? 0 : PAD, isRoot ? 0 : HEADER + PAD];
+  const { width = 0, height = 0 } = g.graph();
+  const w = isRoot ? width : Math.max(width + 2 * PAD, headerWidth(id));
+  // A port has a rank of its own, and so room enough.
+  const room = (port) => (isRoot ? 0 : g.hasNode(port) ? PAD - 20 : PAD);
+  const [above, below] = direction === "TB" ? [IN, OUT] : [OUT, IN];
+  const [left, top] = [(w - width) / 2, room(above) + (isRoot ? 0 : HEADER)];
+  const h = height + top + room(below);
   const at = (p) => ({ x: p.x + left, y: p.y + top });
   const boxes = children.map((child) => {
     const { x, y, width, height } = g.node(child);
@@ -78,9 +84,6 @@ function arrange(id, direction, children, sizes) {
   });
   // In the order they are computed in, which is that in which the tabulator key goes through them.
   boxes.sort((p, q) => (direction === "TB" ? p.y - q.y : q.y + q.h - p.y - p.h));
-  const { width = 0, height = 0 } = g.graph();
-  const w = Math.max(width + 2 * left, isRoot ? 0 : headerWidth(id));
-  const h = height + top + (isRoot ? 0 : PAD);
   const edges = g.edges().map(({ v, w: to }) => {
     return { a: Number(v), b: Number(to), points: g.edge(v, to).points.map(at) };
   });
