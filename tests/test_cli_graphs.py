@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -159,3 +160,48 @@ class TestGraph:
         result = run("graph", *arguments)
         assert isinstance(result.exception, MinigradError)
         assert message in str(result.exception)
+
+
+class TestProfile:
+    def test_tables_and_files(self, nets: Path) -> None:
+        text = told(
+            "profile", *LENET5, "--batch", "2", "--repeats", "2", "--no-peak",
+            "--json", "p.json", "--chrome", "c.json",
+        )  # fmt: skip
+        assert "features_detector.3.conv2d_weight_grad" in text
+        assert "json: p.json" in text and "Live results" in text
+        assert json.loads((nets / "p.json").read_text())["peak_gflops"] is None
+        assert json.loads((nets / "c.json").read_text())["traceEvents"]
+
+    def test_the_forward_alone(self, nets: Path) -> None:
+        options = ("--input", "4", "--no-backward", "--no-peak")
+        text = told("profile", "mynets:Small", *options)
+        assert "backward 0.000" in text and "matmul" in text
+        assert "multiply" in told("profile", "mynets:double", *options)
+
+    def test_bad_input(self, nets: Path) -> None:
+        for arguments, message in (
+            (("--repeats", "0"), "repeat"),
+            (("--batch", "-1"), "--batch"),
+            (("--json", "nowhere/p.json"), "cannot write"),
+        ):
+            result = run("profile", "mynets:Small", "--input", "4", "--no-peak", *arguments)
+            assert isinstance(result.exception, MinigradError)
+            assert message in str(result.exception)
+
+
+class TestDiff:
+    def test_text_and_page(self, nets: Path) -> None:
+        text = told("diff", "mynets:Small", "mynets:Small(7)", "--input", "4", "-o", "d.html")
+        assert "first" in text and "3 x 4 -> 7 x 4" in text
+        assert "<table>" in (nets / "d.html").read_text()
+
+    def test_options_of_a_network(self) -> None:
+        one, other = LENET5[0], "lenet5(num_classes=24)"
+        text = told("diff", one, other, *LENET5[1:], "--backward")
+        assert "classifier.4" in text and "10 x 84 -> 24 x 84" in text
+        assert told("diff", one, one, *LENET5[1:]).count("\n") == 1
+
+    def test_bad_input(self) -> None:
+        result = run("diff", "lenet5", "lenet6", *LENET5[1:])
+        assert isinstance(result.exception, MinigradError) and "lenet6" in str(result.exception)
