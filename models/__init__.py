@@ -1,30 +1,25 @@
-"""The lecture's networks, installed as `minigrad.models`, and the catalogue of them."""
+"""The lecture's networks, installed as `minigrad.models`, and the catalogue of them.
+
+Every file of this folder is imported and what it lists in `__all__` is found here: a network's
+class and the functions that build it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Any
 
-from minigrad.errors import ArgumentError
-from minigrad.nn import Module
+from .catalogue import create, input_shape, names, paper, preprocessing
 
-from .lenet import LeNet5, lenet5
+__all__ = ["create", "input_shape", "names", "paper", "preprocessing"]
 
-__all__ = ["LeNet5", "create", "lenet5", "names"]
+for _file in pkgutil.iter_modules(__path__):
+    _module = importlib.import_module(f"{__name__}.{_file.name}")
+    for _name in getattr(_module, "__all__", []):
+        globals()[_name] = getattr(_module, _name)
+        __all__ += [_name]
 
-CATALOGUE: dict[str, Callable[..., Module]] = {"lenet5": lenet5}
-"""The function that builds each network, by the network's name."""
-
-
-def names() -> list[str]:
-    """The names of all networks."""
-    return list(CATALOGUE)
-
-
-def create(name: str, **arguments: Any) -> Module:
-    """The network of this name with fresh weights; raises ArgumentError for an unknown one."""
-    if name not in CATALOGUE:
-        raise ArgumentError(f"there is no network {name!r}; there are {', '.join(CATALOGUE)}")
-    model = CATALOGUE[name](**arguments)
-    model.model_name = name
-    return model
+if TYPE_CHECKING:
+    # What the files define is not known to a type checker.
+    def __getattr__(name: str) -> Any: ...

@@ -8,12 +8,25 @@ from __future__ import annotations
 from minigrad import nn
 from minigrad.tensor import Tensor
 
+from .catalogue import Paper, Preprocessing, network
+
+__all__ = ["LeNet5", "lenet5"]
+
+SIZE = 32
+PAPER = Paper(
+    "Gradient-based learning applied to document recognition",
+    "LeCun, Bottou, Bengio, Haffner",
+    1998,
+    "0.95 % of MNIST's test digits",
+)
+
 
 class LeNet5(nn.Module):
     """Two convolutions and three fully connected layers, for pictures of 32x32.
 
     Takes (N, in_channels, 32, 32) and returns scores (N, num_classes). 61,706 parameters with one
-    channel and ten classes.
+    channel and ten classes. The paper's error on MNIST is 0.95 %. First values are the layers'
+    own, uniform within ±1 / sqrt(fan in): the paper's, ±2.4 / fan in, suit its scaled tanh.
     """
 
     def __init__(self, in_channels: int = 1, num_classes: int = 10) -> None:
@@ -38,6 +51,7 @@ class LeNet5(nn.Module):
         return self.classifier(self.features_detector(x).flatten(1))
 
 
+@network(size=SIZE, paper=PAPER, preprocessing=Preprocessing(SIZE, SIZE, (0.0,), (1.0,)))
 def lenet5(in_channels: int = 1, num_classes: int = 10) -> LeNet5:
-    """LeNet-5 with fresh weights."""
+    """LeNet-5 with fresh weights; see `LeNet5`."""
     return LeNet5(in_channels, num_classes)

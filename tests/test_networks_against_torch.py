@@ -1,0 +1,141 @@
+"""Each network of the catalogue beside the same PyTorch module with the same weights: its keys,
+its scores in float32, and the gradient of every parameter in float64, evaluating and training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import models, nn
+
+torch = pytest.importorskip("torch")
+
+from tests.torch_networks import BUILDERS  # noqa: E402
+
+
+class Case(NamedTuple):
+    """A network, its options, and the side of the pictures, smaller than its own for speed."""
+
+    name: str
+    side: int
+    options: dict[str, Any]
+    slow: bool = True
+
+    @property
+    def title(self) -> str:
+        chosen = [str(v) if isinstance(v, str) else k for k, v in self.options.items()]
+        return "-".join([self.name, *[word for word in chosen if word != "dropout"]])
+
+
+VGG = {"num_classes": 10, "dropout": 0.0}
+V1, V15 = {"variant": "v1"}, {"variant": "v1.5"}
+CASES = [
+    Case("lenet5", 32, {}, slow=False),
+    Case("alexnet", 95, {"dropout": 0.0}),
+    Case("alexnet", 227, {"dropout": 0.0, "in_channels": 3, "num_classes": 1000}),
+    *[
+        Case(name, 64, {**VGG, **norm})
+        for name in models.names()
+        if name.startswith("vgg")
+        for norm in ({}, {"batch_norm": True})
+    ],
+    Case("resnet18", 64, {"num_classes": 10}, slow=False),
+    Case("resnet34", 64, {}),
+    *[
+        Case(name, 64, {"num_classes": 10, **variant})
+        for name in ("resnet50", "resnet101", "resnet152")
+        for variant in (V1, V15)
+    ],
+]
+PARAMETERS = [
+    pytest.param(case, id=case.title, marks=[pytest.mark.slow] if case.slow else [])
+    for case in CASES
+]
+
+
+def test_every_network_is_compared() -> None:
+    assert {case.name for case in CASES} == set(models.names()) == set(BUILDERS)
+
+
+@pytest.fixture(params=PARAMETERS)
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Any, np.ndarray]]:
+    """Ours, PyTorch's with the same state, and two pictures."""
+    case: Case = request.param
+    mg.manual_seed(0)
+    rng = np.random.default_rng(0)
+    ours = models.create(case.name, **case.options)
+    for module in ours.modules():
+        if isinstance(module, nn.BatchNorm2d):  # fresh ones would do nothing when evaluating
+            size = module.num_features
+            module.load_state_dict(
+                {
+                    "weight": rng.uniform(0.5, 1, size).astype("float32"),
+                    "bias": rng.normal(0, 0.2, size).astype("float32"),
+                    "running_mean": rng.normal(0, 0.2, size).astype("float32"),
+                    "running_var": rng.uniform(0.5, 2, size).astype("float32"),
+                    "num_batches_tracked": np.array(3),
+                }
+            )
+    theirs = BUILDERS[case.name](**case.options)
+    state = {key: torch.tensor(value.numpy()) for key, value in ours.state_dict().items()}
+    assert list(state) == list(theirs.state_dict())
+    theirs.load_state_dict(state, strict=True)
+    channels = models.input_shape(ours)[0]
+    yield ours, theirs, rng.normal(size=(2, channels, case.side, case.side))
+
+
+def assert_near(ours: Any, theirs: Any, tolerance: float, what: str) -> None:
+    """Equal within `tolerance` of the largest element."""
+    found, expected = ours.detach().numpy(), theirs.detach().numpy()
+    assert found.shape == expected.shape, what
+    assert np.abs(expected).max() > 0, what
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale, err_msg=what)
+
+
+def test_scores_and_gradients(pair: tuple[Any, Any, np.ndarray]) -> None:
+    ours, theirs, x = pair
+    single = x.astype("float32")
+    for training in (False, True):
+        ours.train(training)
+        theirs.train(training)
+        with mg.no_grad(), torch.no_grad():
+            found, expected = ours(mg.asarray(single)), theirs(torch.tensor(single))
+        assert_near(found, expected, 1e-4, f"scores in float32, training={training}")
+    assert_same_state(ours, theirs, 1e-4)
+
+    ours.double()
+    theirs.double()
+    theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
+    for training in (False, True):
+        ours.train(training)
+        theirs.train(training)
+        assert_same_gradients(ours, theirs, x, training)
+    assert_same_state(ours, theirs, 1e-9)
+
+
+def assert_same_gradients(ours: Any, theirs: Any, x: np.ndarray, training: bool) -> None:
+    ours.zero_grad()
+    theirs.zero_grad()
+    picture, picture_theirs = mg.tensor(x, requires_grad=True), torch.tensor(x).requires_grad_()
+    classes = np.array([1, 7])
+    scores, scores_theirs = ours(picture), theirs(picture_theirs)
+    assert_near(scores, scores_theirs, 1e-9, f"scores, training={training}")
+    nn.functional.cross_entropy(scores, mg.tensor(classes)).backward()
+    torch.nn.functional.cross_entropy(scores_theirs, torch.tensor(classes)).backward()
+    assert_near(picture.grad, picture_theirs.grad, 1e-9, f"input, training={training}")
+    others = dict(theirs.named_parameters())
+    for name, parameter in ours.named_parameters():
+        assert_near(parameter.grad, others[name].grad, 1e-9, f"{name}, training={training}")
+
+
+def assert_same_state(ours: Any, theirs: Any, tolerance: float) -> None:
+    """The running statistics, which training changes."""
+    expected = theirs.state_dict()
+    for name, buffer in ours.named_buffers():
+        assert_near(buffer, expected[name], tolerance, name)
