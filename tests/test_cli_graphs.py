@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from minigrad import models
 from minigrad.cli.app import app
 from minigrad.errors import MinigradError
 
@@ -54,9 +52,6 @@ def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 LENET5 = ("lenet5", "--input", "1,32,32")
-knows_its_input = pytest.mark.skipif(
-    not hasattr(models, "input_shape"), reason="the catalogue does not tell the inputs' shapes"
-)
 
 
 class TestSummary:
@@ -75,7 +70,6 @@ class TestSummary:
             "summary", "lenet5(in_channels=3, num_classes=24)", "--input", "3,32,32"
         )
 
-    @knows_its_input
     def test_networks_know_their_input(self) -> None:
         assert "Total MACs: 416,520" in told("summary", "lenet5")
         assert "Total params: 60,192,808" in told("summary", "resnet152", "--depth", "1")
@@ -116,9 +110,6 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1 and "lenet7" in done.stderr
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("minigrad.graph.formats") is None, reason="graphs have no formats"
-)
 class TestGraph:
     def test_text(self) -> None:
         text = told("graph", *LENET5)

@@ -26,7 +26,7 @@ def test_the_ops_are_those_of_the_trace(lenet5: Profile) -> None:
     graph = lenet5.graph
     # What is computed from constants alone, the first cotangent, is no part of the graph.
     assert [label for label in labels if label] == [graph.labels[node] for node in graph.calls]
-    assert {op.op for op in lenet5.ops if not op.label} <= {"expand", "sum"}
+    assert {op.op for op in lenet5.ops if not op.label} <= {"expand", "reshape", "sum"}
     assert [op.backward for op in lenet5.ops] == sorted(op.backward for op in lenet5.ops)
     assert sum(op.macs for op in lenet5.ops) == graph.cost.macs
     assert len(lenet5.times) == len(graph.calls)

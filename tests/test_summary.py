@@ -75,7 +75,6 @@ def test_lenet5_flat_as_the_lecture_prints_it() -> None:
     assert summary.rows[0].output_shape == (-1, 6, 28, 28)
 
 
-@pytest.mark.skipif("alexnet" not in models.names(), reason="the catalogue has no AlexNet")
 def test_alexnet_as_a_tree_as_the_lecture_prints_it() -> None:
     with mg.abstract():
         net = models.create("alexnet")

@@ -15,7 +15,7 @@ from typing import Any
 
 from minigrad.graph.graph import Graph, Role
 from minigrad.op import Op
-from minigrad.tape import Frame, Node
+from minigrad.tape import Node
 
 __all__ = ["Change", "Fate", "GraphDiff", "Pair", "diff"]
 
@@ -139,14 +139,10 @@ def _tree(graph: Graph) -> _Block:
         for frame in scope.frames[1:] if scope is not None else ():
             if frame.name not in block.inner:
                 path = f"{block.path}.{frame.name}" if block.path else frame.name
-                block.inner[frame.name] = _Block(frame.name, _kind(frame), path)
+                block.inner[frame.name] = _Block(frame.name, frame.kind, path)
             block = block.inner[frame.name]
         block.nodes.append(node)
     return root
-
-
-def _kind(frame: Frame) -> str:
-    return str(getattr(frame, "kind", type(frame.module).__name__))
 
 
 def _matched(
