@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from minigrad.anomaly import detect_anomaly
     from minigrad.checking import GradcheckReport, gradcheck
     from minigrad.function import Function
-    from minigrad.graph import Graph, Summary, graph_of, summary, trace
+    from minigrad.graph import Graph, Profile, Summary, graph_of, profile, summary, trace
     from minigrad.ops.protocol import from_dlpack
     from minigrad.serialization import load, save
     from minigrad.transforms import checkpoint, hessian, hvp, jacobian, jvp, vjp
@@ -62,6 +62,7 @@ __all__ = [
     "Function",
     "GradcheckReport",
     "Graph",
+    "Profile",
     "Spec",
     "Summary",
     "Tensor",
@@ -99,6 +100,7 @@ __all__ = [
     "no_grad",
     "optim",
     "precision",
+    "profile",
     "release_memory",
     "save",
     "set_num_threads",
@@ -122,6 +124,7 @@ _MODULES = ("data", "linalg", "models", "nn", "optim", "testing")
 _MEMBERS = {
     "Function": "minigrad.function",
     "Graph": "minigrad.graph",
+    "Profile": "minigrad.graph",
     "Summary": "minigrad.graph",
     "checkpoint": "minigrad.transforms",
     "detect_anomaly": "minigrad.anomaly",
@@ -134,6 +137,7 @@ _MEMBERS = {
     "jacobian": "minigrad.transforms",
     "jvp": "minigrad.transforms",
     "load": "minigrad.serialization",
+    "profile": "minigrad.graph",
     "save": "minigrad.serialization",
     "summary": "minigrad.graph",
     "trace": "minigrad.graph",

@@ -20,6 +20,9 @@ from minigrad.tensor import Array, Tensor
 class _Detector:
     """Sees every op, and notes the line of the user's program on each node."""
 
+    def runs(self, op: Op) -> None:
+        pass
+
     def ran(self, op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
         line = user_line()
         for output in outputs:

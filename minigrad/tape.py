@@ -28,8 +28,10 @@ _ages = itertools.count()
 
 
 class Watch(Protocol):
-    """Sees every op that ran, with the tensors that went in and came out."""
+    """Sees every op before it runs and after, with the tensors that went in and came out. (An op of
+    a user's, whose forward ran as ops of its own, is seen only after.)"""
 
+    def runs(self, op: Op) -> None: ...
     def ran(self, op: Op, inputs: Sequence[Any], outputs: Sequence[Any]) -> None: ...
 
 

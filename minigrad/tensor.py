@@ -410,6 +410,8 @@ def apply(op: Op, *inputs: Tensor) -> Any:
 
     Returns a tensor, or a tuple of tensors where the op has several outputs.
     """
+    if tape.state.watch is not None:
+        tape.state.watch.runs(op)
     inferred = op.infer(*[x._spec for x in inputs])
     tracer = tape.state.tracer
     if tracer is not None and tracer.takes(inputs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from minigrad import models
 from minigrad.cli.app import app
 from minigrad.errors import MinigradError
 
@@ -53,9 +52,6 @@ def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 LENET5 = ("lenet5", "--input", "1,32,32")
-knows_its_input = pytest.mark.skipif(
-    not hasattr(models, "input_shape"), reason="the catalogue does not tell the inputs' shapes"
-)
 
 
 class TestSummary:
@@ -74,7 +70,6 @@ class TestSummary:
             "summary", "lenet5(in_channels=3, num_classes=24)", "--input", "3,32,32"
         )
 
-    @knows_its_input
     def test_networks_know_their_input(self) -> None:
         assert "Total MACs: 416,520" in told("summary", "lenet5")
         assert "Total params: 60,192,808" in told("summary", "resnet152", "--depth", "1")
@@ -115,9 +110,6 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1 and "lenet7" in done.stderr
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("minigrad.graph.formats") is None, reason="graphs have no formats"
-)
 class TestGraph:
     def test_text(self) -> None:
         text = told("graph", *LENET5)
@@ -159,3 +151,48 @@ class TestGraph:
         result = run("graph", *arguments)
         assert isinstance(result.exception, MinigradError)
         assert message in str(result.exception)
+
+
+class TestProfile:
+    def test_tables_and_files(self, nets: Path) -> None:
+        text = told(
+            "profile", *LENET5, "--batch", "2", "--repeats", "2", "--no-peak",
+            "--json", "p.json", "--chrome", "c.json",
+        )  # fmt: skip
+        assert "features_detector.3.conv2d_weight_grad" in text
+        assert "json: p.json" in text and "Live results" in text
+        assert json.loads((nets / "p.json").read_text())["peak_gflops"] is None
+        assert json.loads((nets / "c.json").read_text())["traceEvents"]
+
+    def test_the_forward_alone(self, nets: Path) -> None:
+        options = ("--input", "4", "--no-backward", "--no-peak")
+        text = told("profile", "mynets:Small", *options)
+        assert "backward 0.000" in text and "matmul" in text
+        assert "multiply" in told("profile", "mynets:double", *options)
+
+    def test_bad_input(self, nets: Path) -> None:
+        for arguments, message in (
+            (("--repeats", "0"), "repeat"),
+            (("--batch", "-1"), "--batch"),
+            (("--json", "nowhere/p.json"), "cannot write"),
+        ):
+            result = run("profile", "mynets:Small", "--input", "4", "--no-peak", *arguments)
+            assert isinstance(result.exception, MinigradError)
+            assert message in str(result.exception)
+
+
+class TestDiff:
+    def test_text_and_page(self, nets: Path) -> None:
+        text = told("diff", "mynets:Small", "mynets:Small(7)", "--input", "4", "-o", "d.html")
+        assert "first" in text and "3 x 4 -> 7 x 4" in text
+        assert "<table>" in (nets / "d.html").read_text()
+
+    def test_options_of_a_network(self) -> None:
+        one, other = LENET5[0], "lenet5(num_classes=24)"
+        text = told("diff", one, other, *LENET5[1:], "--backward")
+        assert "classifier.4" in text and "10 x 84 -> 24 x 84" in text
+        assert told("diff", one, one, *LENET5[1:]).count("\n") == 1
+
+    def test_bad_input(self) -> None:
+        result = run("diff", "lenet5", "lenet6", *LENET5[1:])
+        assert isinstance(result.exception, MinigradError) and "lenet6" in str(result.exception)

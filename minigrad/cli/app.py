@@ -174,6 +174,47 @@ def graph(
 
 
 @app.command()
+def diff(
+    first: Annotated[str, typer.Argument(help=NETWORK + " Or a graph's file, .json or .onnx.")],
+    second: Annotated[str, typer.Argument(help="What to compare it with.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A page, .html, with both side by side.")
+    ] = None,
+    backward: Annotated[bool, typer.Option("--backward", help="Compare gradients too.")] = False,
+    batch: Annotated[int, typer.Option(help="Samples in a batch.")] = 1,
+    input: Annotated[list[str] | None, typer.Option(help=INPUT)] = None,
+) -> None:
+    """Tell which blocks and ops of two networks were added, removed or changed."""
+    from minigrad.cli.diff import run
+
+    sys.exit(run(first, second, output, input or [], batch, backward))
+
+
+@app.command()
+def profile(
+    model: Annotated[str, typer.Argument(help=NETWORK)],
+    batch: Annotated[int, typer.Option(help="Samples in a batch.")] = 8,
+    backward: Annotated[bool, typer.Option(help="Time the gradients too.")] = True,
+    input: Annotated[list[str] | None, typer.Option(help=INPUT)] = None,
+    repeats: Annotated[int, typer.Option(help="Steps to take the medians of.")] = 5,
+    peak: Annotated[bool, typer.Option(help="Measure the machine's peak too.")] = True,
+    json: Annotated[Path | None, typer.Option(help="Write all numbers to this file.")] = None,
+    chrome: Annotated[
+        Path | None, typer.Option(help="Write a time line to this file, for ui.perfetto.dev.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the graph, coloured by time, to this file.")
+    ] = None,
+) -> None:
+    """Time a step of a network op by op and module by module, and follow its memory."""
+    from minigrad.cli.profile import run
+
+    files = {"json": json, "chrome": chrome, "html": html}
+    shapes = input or []
+    sys.exit(run(model, shapes, batch, backward, files, repeats=repeats, measure_peak=peak))
+
+
+@app.command()
 def warmup(
     dtype: Annotated[str, typer.Option(help="float32, float64 or all.")] = "float32",
     clear: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from minigrad.cli.network import batch_specs, network
+from minigrad.errors import ArgumentError
 from minigrad.graph import Graph, trace
 from minigrad.nn import Module
 
@@ -21,8 +23,9 @@ def run(
     backward: bool,
     depth: int | None,
 ) -> int:
-    """Write the graph, or print it; returns 0."""
-    graph = load(named, inputs, batch, backward)
+    """Write the graph, or print it; returns 0. A network is taken as it is used: in training with
+    its backward pass, else in evaluation."""
+    graph = load(named, inputs, batch, backward, backward)
     options: dict[str, Any] = {} if depth is None else {"depth": depth}
     console = Console(highlight=False, soft_wrap=True)
     if output is None:
@@ -33,17 +36,21 @@ def run(
     return 0
 
 
-def load(named: str, inputs: Sequence[str] = (), batch: int = 1, backward: bool = False) -> Graph:
-    """The graph of a network, or that of a file (.json, .onnx).
-
-    A network is traced as it is used: in training with its backward pass, else in evaluation.
-    """
+def load(
+    named: str,
+    inputs: Sequence[str],
+    batch: int,
+    backward: bool,
+    train: bool,
+    command: str = "graph",
+) -> Graph:
+    """The graph of a network, in training or in evaluation, or that of a file (.json, .onnx)."""
     if Path(named).suffix in READERS and ":" not in named:
         return READERS[Path(named).suffix](named)
-    model = network(named, "graph")
-    specs = batch_specs(model, named, inputs, batch, "graph")
+    model = network(named, command)
+    specs = batch_specs(model, named, inputs, batch, command)
     if isinstance(model, Module):
-        model.train(backward)
+        model.train(train)
     return trace(model, *specs, backward=backward)
 
 
@@ -52,9 +59,11 @@ def _from_json(path: str) -> Graph:
 
 
 def _from_onnx(path: str) -> Graph:
-    from minigrad import onnx
-
-    return onnx.load(path)
+    try:
+        graph: Graph = importlib.import_module("minigrad.onnx").load(path)
+    except ModuleNotFoundError as error:
+        raise ArgumentError(f"{path}: ONNX files cannot be read here: {error}") from None
+    return graph
 
 
 READERS = {".json": _from_json, ".onnx": _from_onnx}

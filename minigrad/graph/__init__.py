@@ -4,23 +4,29 @@
 """
 
 from minigrad.graph.depth import at_depth, fold_repeats
+from minigrad.graph.difference import GraphDiff, diff
 from minigrad.graph.graph import Graph, Leaf, Role
 from minigrad.graph.passes import eliminate_dead_code, fold_constants, merge_common
+from minigrad.graph.profiles import Profile, profile
 from minigrad.graph.summaries import Row, Summary, summary
 from minigrad.graph.tracing import graph_of, trace
 
 __all__ = [
     "Graph",
+    "GraphDiff",
     "Leaf",
+    "Profile",
     "Role",
     "Row",
     "Summary",
     "at_depth",
+    "diff",
     "eliminate_dead_code",
     "fold_constants",
     "fold_repeats",
     "graph_of",
     "merge_common",
+    "profile",
     "summary",
     "trace",
 ]

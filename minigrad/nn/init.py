@@ -38,6 +38,7 @@ def skipped() -> Iterator[None]:
 
 
 def _write(tensor: Tensor, values: Callable[[], Array]) -> Tensor:
+    """Within `minigrad.abstract`, a tensor without values stays so."""
     if _skipping.get() or (tape.state.abstract and tensor.is_abstract):
         return tensor
     return tensor.assign(asarray(values().astype(tensor.dtype, copy=False)))
