@@ -16,6 +16,7 @@ __all__ = [
     "FreedGraphError",
     "GradcheckError",
     "GradientError",
+    "GraphError",
     "IndexingError",
     "LinAlgError",
     "MinigradError",
@@ -83,6 +84,10 @@ class GradcheckError(GradientError, ValueError):
 
 class TraceError(MinigradError, RuntimeError):
     """A trace, which knows shapes and dtypes alone, met what depends on values, or left itself."""
+
+
+class GraphError(MinigradError, ValueError):
+    """A graph, or the file of one, that is damaged, has a cycle, or holds what cannot be written."""
 
 
 class DataError(MinigradError, ValueError):

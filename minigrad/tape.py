@@ -53,14 +53,22 @@ class _State(threading.local):
 
 class Frame:
     """A module being called: the frame it was called from (None at the outermost), its `name` in
-    the module of that one (dotted, where those between were not called), and its class' name."""
+    the module of that one (dotted, where those between were not called), and its `kind`, the name
+    of its class. `module` is None in a graph that was read from a file."""
 
-    __slots__ = ("_name", "module", "outer")
+    __slots__ = ("_kind", "_name", "module", "outer")
 
-    def __init__(self, outer: Frame | None, module: Any, name: str | None = None) -> None:
+    def __init__(
+        self, outer: Frame | None, module: Any, name: str | None = None, kind: str | None = None
+    ) -> None:
         self.outer = outer
         self.module = module
         self._name = name
+        self._kind = kind
+
+    @property
+    def kind(self) -> str:
+        return type(self.module).__name__ if self._kind is None else self._kind
 
     @property
     def name(self) -> str:
@@ -69,11 +77,10 @@ class Frame:
         return self._name
 
     def _find_name(self) -> str:
-        kind = type(self.module).__name__
         if self.outer is None:
-            return getattr(self.module, "model_name", kind)
+            return getattr(self.module, "model_name", self.kind)
         within = self.outer.module.named_modules()
-        return next((path for path, module in within if module is self.module), kind)
+        return next((path for path, module in within if module is self.module), self.kind)
 
     @property
     def frames(self) -> list[Frame]:

@@ -6,17 +6,21 @@ here. Graphs are not changed; passes make new ones.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import ArgumentError, TraceError
 from minigrad.op import Cost
 from minigrad.spec import Spec
 from minigrad.tape import Node, Value
 from minigrad.tensor import Tensor
+
+if TYPE_CHECKING:
+    import networkx
 
 
 class Role(StrEnum):
@@ -156,6 +160,15 @@ class Graph:
     def __len__(self) -> int:
         return len(self.nodes)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether another graph has the same nodes, wired alike: see `equality`."""
+        from minigrad.graph.equality import equal
+
+        return equal(self, other) if isinstance(other, Graph) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.name, len(self.nodes), self.output_names))
+
     def __repr__(self) -> str:
         ins = ", ".join(
             f"{n}: {s}" for n, s in zip(self.input_names, self.input_specs, strict=True)
@@ -188,6 +201,45 @@ class Graph:
                 raise TraceError(f"with_values: {name} is {node.outputs[0]}, got {tensor.spec}")
             leaves[node] = replace(leaves[node], tensor=tensor)
         return replace(self, leaves=leaves)
+
+    # -- handing it on ------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write the graph in the format that the path's ending names: see `formats.FORMATS`.
+
+        Raises ArgumentError for another ending, GraphError where the file cannot be written.
+        """
+        from minigrad.graph.formats import save
+
+        save(self, path, **options)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Graph:
+        """The graph that `save` wrote as JSON; parameters come without values, see `with_values`.
+
+        Raises GraphError for a file that is damaged or of another kind.
+        """
+        from minigrad.graph.reading import load
+
+        return load(path)
+
+    def to_networkx(self) -> networkx.MultiDiGraph:
+        """The graph for networkx: nodes by their labels, an edge for every operand; see
+        `structure.network`."""
+        from minigrad.graph.structure import network
+
+        return network(self)
+
+    def text(self, depth: int | None = None) -> str:
+        """A table for a terminal: modules, calls, shapes, parameters, MACs; see `text.text`."""
+        from minigrad.graph.text import text
+
+        return text(self, depth)
+
+    def __rich__(self) -> Any:
+        from minigrad.graph.text import table
+
+        return table(self)
 
 
 def closed(nodes: Sequence[Node], needed: Sequence[Value]) -> list[Node]:

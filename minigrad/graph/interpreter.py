@@ -7,7 +7,9 @@ from typing import Any
 
 from minigrad import tape
 from minigrad.errors import ArgumentError, ShapeError, TraceError
+from minigrad.graph.composite import Composite
 from minigrad.graph.graph import Graph
+from minigrad.op import Op
 from minigrad.tape import Node
 from minigrad.tensor import Tensor, apply, as_tensor
 
@@ -26,9 +28,8 @@ def run(graph: Graph, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
     for position, node in enumerate(graph.nodes):
         if node.op is not None:
             given = [results[source][index] for source, index in node.inputs]
-            got = apply(node.op, *given)
-            results[node] = got if isinstance(got, tuple) else (got,)
-            del given, got
+            results[node] = call(node.op, given)
+            del given
         elif node not in results:
             results[node] = (_known(graph, node),)
         for done in last.get(position, ()):
@@ -38,6 +39,14 @@ def run(graph: Graph, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
         for leaf, (node, index) in graph.updates:
             _known(graph, leaf).assign(results[node][index])
     return outputs
+
+
+def call(op: Op, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The outputs of one call, of a composite by those inside it."""
+    if isinstance(op, Composite):
+        return op.run(inputs)
+    got = apply(op, *inputs)
+    return got if isinstance(got, tuple) else (got,)
 
 
 def _checked(graph: Graph, inputs: Sequence[Any]) -> list[Tensor]:

@@ -31,7 +31,7 @@ Template = tuple[Any, ...]
 def _assemble(template: Template, arrays: Sequence[Array]) -> tuple[Any, ...]:
     """The index as NumPy takes it."""
     remaining = iter(arrays)
-    return tuple([next(remaining) if entry is ARRAY else entry for entry in template])
+    return tuple([next(remaining) if entry == ARRAY else entry for entry in template])
 
 
 def indexed_shape(op: str, shape: Shape, template: Template, arrays: Sequence[Spec]) -> Shape:
@@ -47,9 +47,11 @@ def indexed_shape(op: str, shape: Shape, template: Template, arrays: Sequence[Sp
         length = next(axes)
         if isinstance(entry, slice):
             result.append(len(range(*entry.indices(length))))
-        elif entry is ARRAY:
+        elif entry == ARRAY:
             start = start if places else len(result)
             places.append(position)
+        elif not -length <= entry < length:
+            raise IndexingError(f"{op}: index {entry} lies outside an axis of length {length}")
     if not places:
         return tuple(result)
     if places[-1] - places[0] != len(places) - 1:
