@@ -16,6 +16,7 @@ FORMATS = {
     ".graphml": ("minigrad.graph.graphml", "write"),
     ".json": ("minigrad.graph.writing", "write"),
     ".mmd": ("minigrad.graph.mermaid", "write"),
+    ".onnx": ("minigrad.onnx.exporting", "write"),
     ".txt": ("minigrad.graph.text", "write"),
 }
 """By ending: the module, imported when it is asked for, and its function of a graph, a path and
