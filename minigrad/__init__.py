@@ -47,7 +47,7 @@ from minigrad.threads import get_num_threads, set_num_threads
 if TYPE_CHECKING:
     import minigrad.models as models
     import minigrad.testing as testing
-    from minigrad import data, linalg, nn, optim
+    from minigrad import data, linalg, nn, onnx, optim
     from minigrad.anomaly import detect_anomaly
     from minigrad.checking import GradcheckReport, gradcheck
     from minigrad.function import Function
@@ -98,6 +98,7 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
+    "onnx",
     "optim",
     "precision",
     "profile",
@@ -120,7 +121,7 @@ __all__ += [*_constants.__all__, *_creation.__all__, *_dtypes.__all__, *_samplin
 __all__ += [name for name in vars(_arrays) if not name.startswith("_")]
 
 # What not every program uses is imported when it is first named.
-_MODULES = ("data", "linalg", "models", "nn", "optim", "testing")
+_MODULES = ("data", "linalg", "models", "nn", "onnx", "optim", "testing")
 _MEMBERS = {
     "Function": "minigrad.function",
     "Graph": "minigrad.graph",

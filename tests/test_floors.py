@@ -41,6 +41,7 @@ FLOORS = {
     "minigrad.graph": 6,
     "minigrad.anomaly": 7,
     "minigrad.models": 7,
+    "minigrad.onnx": 7,
     "minigrad.checking": 7,
     "minigrad.testing": 7,
     "minigrad": 8,

@@ -17,6 +17,7 @@ FORMATS = {
     ".html": ("minigrad.graph.html", "write"),
     ".json": ("minigrad.graph.writing", "write"),
     ".mmd": ("minigrad.graph.mermaid", "write"),
+    ".onnx": ("minigrad.onnx.exporting", "write"),
     ".png": ("minigrad.graph.png", "write"),
     ".svg": ("minigrad.graph.svg", "write"),
     ".txt": ("minigrad.graph.text", "write"),

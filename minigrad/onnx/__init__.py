@@ -1,0 +1,8 @@
+"""Networks as ONNX files, which other programs run: `export` writes one.
+
+The package `onnx` is imported when it is first needed; it is installed by `minigrad[onnx]`.
+"""
+
+from minigrad.onnx.exporting import export
+
+__all__ = ["export"]
