@@ -45,7 +45,10 @@ PROGRAMS: dict[str, tuple[Program, tuple[int, ...]]] = {
     "transposed 2d": (nn.ConvTranspose2d(4, 6, 3, 2, 1, 1, groups=2), (2, 4, 5, 5)),
     "max pool": (nn.MaxPool2d(3, 2, 1, dilation=2), (2, 3, 9, 8)),
     "max pool ceil": (nn.MaxPool2d(3, 2, 1, ceil_mode=True), (2, 3, 8, 8)),
-    "max pool places": (lambda x: functional.max_pool2d(x, 3, 2, 1, return_indices=True)[1], (2, 3, 8, 8)),
+    "max pool places": (
+        lambda x: functional.max_pool2d(x, 3, 2, 1, return_indices=True)[1],
+        (2, 3, 8, 8),
+    ),
     "max pool 3d": (nn.MaxPool3d(2), (2, 2, 4, 4, 4)),
     "avg pool": (nn.AvgPool2d(3, 2, 1), (2, 3, 8, 8)),
     "avg pool ceil": (nn.AvgPool2d(3, 2, 1, ceil_mode=True), (2, 3, 8, 8)),
