@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import minigrad as mg
 from minigrad import models, nn
+from minigrad.graph import Graph
+from minigrad.graph.writing import document
 from minigrad.nn import functional
 
 
@@ -60,3 +63,22 @@ def bits(outputs: Any) -> list[bytes]:
     """The outputs of a run as bytes."""
     tensors: Sequence[mg.Tensor] = outputs if isinstance(outputs, tuple) else (outputs,)
     return [y.detach().numpy().tobytes() for y in tensors]
+
+
+def written(graph: Graph) -> Any:
+    """What stands in the file of a graph."""
+    return json.loads(json.dumps(document(graph), allow_nan=False))
+
+
+def places(data: Any) -> list[tuple[Any, Any]]:
+    """Every place in a file where a value stands."""
+    found: list[tuple[Any, Any]] = []
+    stack = [data]
+    while stack:
+        item = stack.pop()
+        keys = list(item) if isinstance(item, dict) else range(len(item))
+        for key in keys:
+            found.append((item, key))
+            if isinstance(item[key], (dict, list)):
+                stack.append(item[key])
+    return found

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import EllipsisType, NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -27,6 +27,11 @@ RECORDS: dict[str, type[Any]] = {"Window": Window, "Adaptive": Adaptive}
 
 MINIMA = {"groups": 1, "output_padding": 0, "size": 1}
 """Of integer parameters that shape rules rely on, the least that the public functions take."""
+
+LIMIT = 2**64
+"""Integers of a file are smaller than this, those of windows than its root."""
+
+NOT_ZERO = frozenset({"divisor_override"})
 
 
 def encode(value: Any) -> Any:
@@ -77,6 +82,8 @@ def identity(op: Op) -> Hashable:
 
 def decode(data: Any) -> Any:
     """A parameter from plain data. Raises GraphError for what `encode` does not write."""
+    if isinstance(data, int) and abs(data) >= LIMIT:
+        raise GraphError(f"an integer is smaller than 2^64, got {_short(data)}")
     if data is None or isinstance(data, (bool, int, float, str)):
         return data
     if isinstance(data, list):
@@ -137,13 +144,24 @@ def _window(kind: str, content: Mapping[str, Any]) -> Any:
     """A window, made as the public functions make one, so that it is checked as theirs are."""
     values = {name: decode(item) for name, item in content.items()}
     made: Any = _built(RECORDS[kind], kind, values)
-    if isinstance(made, Window):
+    if isinstance(made, Window) and made.kernel_size:
         checked: Any = Window.of(kind, len(made.kernel_size), **values)
-    else:
+    elif isinstance(made, Adaptive) and made.lengths:
         checked = Adaptive.of(kind, len(made.lengths), made.lengths)
-    if checked != made:
+    else:
+        raise GraphError(f"a {kind} slides over one axis at least")
+    large = any(n >= math.isqrt(LIMIT) for n in _integers(values))
+    if checked != made or large:
         raise GraphError(f"is no {kind}: {_short(content)}")
     return made
+
+
+def _integers(value: Any) -> list[int]:
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, tuple):
+        return [n for item in value for n in _integers(item)]
+    return [value] if isinstance(value, int) else []
 
 
 def decode_op(name: Any, data: Any) -> Op:
@@ -170,6 +188,8 @@ def _built(made: Any, name: str, values: Mapping[str, Any]) -> Any:
         given = value if isinstance(value, tuple) else (value,)
         if least is not None and any(isinstance(n, int) and n < least for n in given):
             raise GraphError(f"the parameter {key} of {name} is at least {least}, got {value}")
+        if key in NOT_ZERO and value == 0:
+            raise GraphError(f"the parameter {key} of {name} is not 0")
     return made(**values)
 
 
@@ -186,6 +206,8 @@ def _fits(value: Any, hint: Any) -> bool:
     kind, inner = get_origin(hint), get_args(hint)
     if hint is Any:
         return isinstance(value, (NoneType, bool, int, str, slice, EllipsisType))
+    if kind is Literal:
+        return value in inner
     if kind in (Union, UnionType):
         return any(_fits(value, option) for option in inner)
     if kind is tuple:

@@ -19,6 +19,7 @@ LEAVES = {
     Role.BUFFER: 'shape=oval, style="filled,dotted", fillcolor="#e4e0f4"',
     Role.CONSTANT: 'shape=oval, style=filled, fillcolor="#eeeeee"',
 }
+ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
 FORWARD = 'style="filled,rounded", fillcolor="#dbe7f3"'
 BACKWARD = 'style="filled,rounded,dashed", fillcolor="#f6e0d6"'
 
@@ -34,14 +35,15 @@ def text(graph: Graph) -> str:
 
 
 def quoted(*lines: str) -> str:
-    """Lines as one label: a quoted string in which nothing has a meaning of its own."""
-    escaped = [printable(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines]
+    """Lines as one label: a quoted string in which nothing has a meaning of its own, neither
+    Graphviz's escapes nor the entities of HTML."""
+    escaped = [printable(line).translate(ESCAPES) for line in lines]
     return '"' + "\\n".join(escaped) + '"'
 
 
 def _lines(graph: Graph) -> Iterator[str]:
     yield f"digraph {quoted(graph.name)} {{"
-    yield '  graph [fontname="Helvetica", rankdir=TB, compound=true];'
+    yield '  graph [fontname="Helvetica", rankdir=TB];'
     yield '  node [fontname="Helvetica", shape=box];'
     yield '  edge [fontname="Helvetica", fontsize=9];'
     names = {node: f"n{i}" for i, node in enumerate(graph.nodes)}

@@ -237,9 +237,11 @@ class Graph:
         return text(self, depth)
 
     def __rich__(self) -> Any:
-        from minigrad.graph.text import table
+        from rich.console import Group
 
-        return table(self)
+        from minigrad.graph.text import lines
+
+        return Group(*lines(self))
 
     def _repr_svg_(self) -> str:
         from minigrad.graph.svg import svg

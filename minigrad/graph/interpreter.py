@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad import tape
-from minigrad.errors import ArgumentError, ShapeError, TraceError
+from minigrad.errors import (
+    ArgumentError,
+    GraphError,
+    IndexingError,
+    MinigradError,
+    ShapeError,
+    TraceError,
+)
 from minigrad.graph.composite import Composite
 from minigrad.graph.graph import Graph
 from minigrad.op import Op
@@ -42,10 +49,18 @@ def run(graph: Graph, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
 
 
 def call(op: Op, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The outputs of one call, of a composite by those inside it."""
+    """The outputs of one call, of a composite by those inside it. Raises IndexingError for an index
+    among the values that lies outside, GraphError for other values that the op does not take."""
     if isinstance(op, Composite):
         return op.run(inputs)
-    got = apply(op, *inputs)
+    try:
+        got = apply(op, *inputs)
+    except MinigradError:
+        raise
+    except IndexError as error:  # an op trusts that its public function has looked at the values
+        raise IndexingError(f"{op.name}: {error}") from None
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise GraphError(f"{op.name}: does not take these values: {error}") from None
     return got if isinstance(got, tuple) else (got,)
 
 

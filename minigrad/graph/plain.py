@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
+
+import numpy as np
 
 from minigrad.errors import GraphError
 from minigrad.graph import codec
 from minigrad.graph.composite import Composite, saved_bytes
 from minigrad.graph.graph import Graph
 from minigrad.op import Op
-from minigrad.spec import Spec
+from minigrad.spec import Spec, float32
 from minigrad.tape import Node
 
 
@@ -45,7 +48,13 @@ def facts(graph: Graph, node: Node) -> dict[str, Any]:
 
 
 def _plain(spec: Spec) -> tuple[tuple[int, ...], str]:
-    return spec.shape, str(spec.dtype)
+    return spec.shape, dtype_name(spec.dtype)
+
+
+@cache
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """The name of a dtype; NumPy takes its time to make one."""
+    return str(dtype)
 
 
 def parameters(op: Op) -> dict[str, Any]:
@@ -122,7 +131,7 @@ def short_text(value: Any) -> str:
 def shape_text(spec: Spec) -> str:
     """A spec for a view: its lengths, and the dtype where it is not float32."""
     lengths = " x ".join([str(length) for length in spec.shape]) or "()"
-    return lengths if str(spec.dtype) == "float32" else f"{lengths} {spec.dtype}"
+    return lengths if spec.dtype == float32 else f"{lengths} {dtype_name(spec.dtype)}"
 
 
 def printable(text: str) -> str:

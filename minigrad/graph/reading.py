@@ -24,6 +24,9 @@ from minigrad.spec import FLOATING, Spec
 from minigrad.tape import Frame, Node, Value
 from minigrad.tensor import constant
 
+NEGATIVE_AXES = frozenset({"argmax", "argmin"})
+"""Ops that are handed the axis as the user gave it, and check it themselves."""
+
 KINDS = {dict: "an object", list: "a list", str: "text", int: "an integer", bool: "true or false"}
 
 
@@ -140,7 +143,7 @@ class _Reader:
         if row.get("values") is not None:
             if role != Role.CONSTANT:
                 raise GraphError(f"{where}: only a constant has values")
-            tensor = constant(_values(row["values"], spec, where))
+            tensor = constant(_values(row, spec, where))
         leaf = Leaf(_member(row, "name", str, where), Role(role), tensor, bool(needed))
         return Node(None, (), (), (spec,)), leaf
 
@@ -253,6 +256,11 @@ def _spec(data: Any, where: str) -> Spec:
 
 
 def _inferred(op: Op, specs: list[Spec], where: str) -> tuple[Spec, ...]:
+    for name in ("axis", "axes"):
+        if op.name in NEGATIVE_AXES or not specs:
+            continue
+        if not _within(getattr(op, name, None), specs[0].ndim):
+            raise GraphError(f"{where}: {op.name} has no such {name} in {specs[0]}")
     try:
         inferred = op.infer(*specs)
     except Exception as error:  # parameters of the right types may still be nonsense
@@ -260,18 +268,41 @@ def _inferred(op: Op, specs: list[Spec], where: str) -> tuple[Spec, ...]:
     return (inferred,) if isinstance(inferred, Spec) else tuple(inferred)
 
 
-def _values(data: Any, spec: Spec, where: str) -> np.ndarray[Any, Any]:
+def _within(axes: Any, ndim: int) -> bool:
+    """Whether axes, as public functions hand them to an op, are those of an array."""
+    listed = axes if isinstance(axes, tuple) else () if axes is None else (axes,)
+    return len(set(listed)) == len(listed) and all(0 <= axis < ndim for axis in listed)
+
+
+def _values(row: Any, spec: Spec, where: str) -> np.ndarray[Any, Any]:
     """The elements of a constant: see `writing._values`."""
+    axes = list(range(spec.ndim))
+    order, repeated = row.get("order", axes), row.get("repeated", [])
+    if not _are_axes(order, axes) or len(order) != spec.ndim or not _are_axes(repeated, axes):
+        raise GraphError(f"{where}: 'order' and 'repeated' list axes of {spec}, each once")
+    lengths = [1 if axis in repeated else spec.shape[axis] for axis in axes]
     try:
-        if isinstance(data, str):
-            raw = base64.b64decode(data, validate=True)
-            flat = np.frombuffer(raw, spec.dtype.newbyteorder("<")).astype(spec.dtype)
-        elif isinstance(data, list) and all(type(n) in (int, float, bool) for n in data):
-            flat = np.array(data, spec.dtype)
-            if spec.dtype not in FLOATING and flat.tolist() != data:
-                raise ValueError("they would be rounded")
-        else:
-            raise GraphError(f"{where}: 'values' are numbers, or base64 text")
-        return flat.reshape(spec.shape)
+        flat = _elements(row["values"], spec)
+        once = flat.reshape([lengths[axis] for axis in order])
+        placed = once.transpose(np.argsort(order).tolist()) if axes else once
+        placed = np.broadcast_to(placed, spec.shape) if repeated else placed
     except (ValueError, OverflowError, binascii.Error) as error:
         raise GraphError(f"{where}: the values are not those of {spec} ({error})") from None
+    return placed
+
+
+def _are_axes(data: Any, axes: list[int]) -> bool:
+    listed = isinstance(data, list) and all(type(axis) is int and axis in axes for axis in data)
+    return listed and len(set(data)) == len(data)
+
+
+def _elements(data: Any, spec: Spec) -> np.ndarray[Any, Any]:
+    if isinstance(data, str):
+        raw = base64.b64decode(data, validate=True)
+        return np.frombuffer(raw, spec.dtype.newbyteorder("<")).astype(spec.dtype)
+    if not isinstance(data, list) or not all(type(n) in (int, float, bool) for n in data):
+        raise ValueError("they are numbers, or base64 text")
+    flat = np.array(data, spec.dtype)
+    if spec.dtype not in FLOATING and flat.tolist() != data:
+        raise ValueError("they would be rounded")
+    return flat

@@ -14,7 +14,7 @@ with a cycle is refused. Nodes go by their labels (`Graph.labels`). The examples
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ def network(graph: Graph) -> networkx.MultiDiGraph:
                 operand=operand,
                 output=index,
                 shape=spec.shape,
-                dtype=str(spec.dtype),
+                dtype=plain.dtype_name(spec.dtype),
             )
     return net
 
@@ -201,7 +201,8 @@ def memory_curve(graph: Graph) -> MemoryCurve:
     >>> curve.peak, curve.peak_label
     (352, 'add')
     """
-    last = _last_reads(graph)
+    last = _last_reads(graph, set(graph.nodes))
+    last |= dict.fromkeys([value for _, value in graph.updates], len(graph.nodes))
     leaves = {Role(role): 0 for role in Role}
     for node, leaf in graph.leaves.items():
         leaves[leaf.role] += node.outputs[0].nbytes
@@ -220,16 +221,11 @@ def memory_curve(graph: Graph) -> MemoryCurve:
     return MemoryCurve(labels, tuple(live), inputs, leaves[Role.PARAMETER] + leaves[Role.BUFFER])
 
 
-def _last_reads(graph: Graph) -> dict[Value, int]:
-    """The position of the last node that reads a value; behind all for what a call returns."""
-    last = {value: i for i, node in enumerate(graph.nodes) for value in node.inputs}
-    returned = [*graph.outputs, *[value for _, value in graph.updates]]
-    return last | dict.fromkeys(returned, len(graph.nodes))
-
-
-def _needed(graph: Graph) -> set[Node]:
-    values = [*graph.outputs, *[value for _, value in graph.updates]]
-    return set(closed(graph.nodes, values))
+def _last_reads(graph: Graph, readers: Collection[Node]) -> dict[Value, int]:
+    """The position of the last of the readers that reads a value; behind all for the outputs."""
+    positions = enumerate(graph.nodes)
+    last = {value: i for i, node in positions if node in readers for value in node.inputs}
+    return last | dict.fromkeys(graph.outputs, len(graph.nodes))
 
 
 @dataclass(frozen=True)
@@ -245,13 +241,14 @@ class Cut:
 def cuts(graph: Graph) -> list[Cut]:
     """Where the graph falls in two parts with one tensor between them: the values that every way
     from an input to an output goes through. What depends on no input (parameters, constants, and
-    calls on them alone) may be had in either part; calls that no output needs do not count.
+    calls on them alone) may be had in either part; calls that no output needs do not count, and
+    neither do updates of buffers.
 
     >>> [cut.label for cut in cuts(mg.trace(lambda x: (x.exp() + x).sqrt().sum(), mg.Spec((3,))))]
     ['x', 'add', 'sqrt', 'sum']
     """
-    last = _last_reads(graph)
-    needed = _needed(graph)
+    needed = set(closed(graph.nodes, graph.outputs))
+    last = _last_reads(graph, needed)
     dependent = set(graph.inputs)
     waiting = len(dependent)
     ends: dict[int, int] = {}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.cells import cell_len
 from rich.text import Text
 
 from minigrad.graph.composite import saved_bytes
@@ -38,13 +35,10 @@ class Row:
 
 
 def text(graph: Graph, depth: int | None = None) -> str:
-    """The table as text without colours, as wide as it needs; `depth` shows modules at that depth
-    as one line each (see `depth.at_depth`)."""
-    console = Console(file=io.StringIO(), width=10**4, color_system=None, legacy_windows=False)
-    with console.capture() as captured:
-        console.print(table(graph if depth is None else at_depth(graph, depth)))
-    lines = [line.rstrip() for line in captured.get().splitlines()]
-    return "\n".join(lines) + "\n"
+    """The table without colours, as wide as it needs: the inputs, the forward pass, the backward
+    pass, and the sums; `depth` shows modules at that depth as one line each (see
+    `depth.at_depth`)."""
+    return "".join([f"{line.plain}\n" for line in lines(graph, depth)])
 
 
 def write(graph: Graph, path: str | os.PathLike[str], depth: int | None = None) -> None:
@@ -52,30 +46,43 @@ def write(graph: Graph, path: str | os.PathLike[str], depth: int | None = None) 
     write_text(path, text(graph, depth))
 
 
-def table(graph: Graph) -> Table:
-    """The table, for rich: the inputs, the forward pass, the backward pass, and the sums."""
-    listed = Table(title=Text(printable(graph.name)), box=box.SIMPLE_HEAD, title_justify="left")
-    for number, column in enumerate(COLUMNS):
-        listed.add_column(column, justify="right" if number > 2 else "left", no_wrap=number != 1)
-    total = graph.cost
+def lines(graph: Graph, depth: int | None = None) -> list[Text]:
+    """The lines of the table for rich, those of modules bold."""
+    shown = graph if depth is None else at_depth(graph, depth)
+    rows = [*_rows(shown), _total(shown)]
+    table = [COLUMNS, *[_cells(row) for row in rows]]
+    widths = [max(cell_len(cells[i]) for cells in table) for i in range(len(COLUMNS))]
+    styles = ["underline", *["bold" if row.module else "" for row in rows]]
+    title = Text(printable(graph.name), no_wrap=True, overflow="ellipsis")
+    return [title, *[_line(c, widths, s) for c, s in zip(table, styles, strict=True)]]
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    numbers = [f"{n:,}" if n else "" for n in (row.parameters, row.macs, row.saved)]
+    return "  " * row.depth + printable(row.name), printable(row.details), row.output, *numbers
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], style: str) -> Text:
+    """Words to the left, numbers to the right."""
+    line = ""
+    for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        space = " " * (width - cell_len(cell))
+        line += f"{cell}{space}  " if number < 3 else f"{space}{cell}  "
+    return Text(line.rstrip(), style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _total(graph: Graph) -> Row:
     parameters = sum(node.outputs[0].size for node in graph.with_role(Role.PARAMETER))
-    for row in _rows(graph):
-        style = "bold" if row.module else ""
-        cells = ["  " * row.depth + printable(row.name), printable(row.details), row.output]
-        cells += [f"{n:,}" if n else "" for n in (row.parameters, row.macs, row.saved)]
-        listed.add_row(*[Text(cell) for cell in cells], style=style)
-    listed.add_section()
     saved = sum(saved_bytes(node) for node in graph.calls)
-    sums = [f"{n:,}" for n in (parameters, total.macs, saved)]
-    listed.add_row("total", f"{len(graph.calls)} calls", _outputs(graph), *sums, style="bold")
-    return listed
+    calls = f"{len(graph.calls)} calls"
+    return Row(0, "total", calls, _outputs(graph), parameters, graph.cost.macs, saved, True)
 
 
-def _outputs(graph: Graph) -> Text:
+def _outputs(graph: Graph) -> str:
     named = zip(graph.output_names, graph.output_specs, strict=True)
     shown = [f"{name}: {shape_text(spec)}" for name, spec in named][:1]
     more = len(graph.outputs) - len(shown)
-    return Text(printable(", ".join(shown)) + (f" and {more} more" if more else ""))
+    return printable(", ".join(shown)) + (f" and {more} more" if more else "")
 
 
 def _rows(graph: Graph) -> Iterator[Row]:

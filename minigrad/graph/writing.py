@@ -15,6 +15,7 @@ from minigrad.errors import CheckpointError, GraphError
 from minigrad.graph import codec
 from minigrad.graph.composite import Composite
 from minigrad.graph.graph import Graph, Leaf, Role
+from minigrad.graph.plain import dtype_name
 from minigrad.op import Op
 from minigrad.serialization import write_atomically
 from minigrad.spec import Spec
@@ -153,7 +154,7 @@ class _Writer:
 
 
 def _spec(spec: Spec) -> dict[str, Any]:
-    return {"shape": list(spec.shape), "dtype": str(spec.dtype)}
+    return {"shape": list(spec.shape), "dtype": dtype_name(spec.dtype)}
 
 
 def _leaf(leaf: Leaf, spec: Spec) -> dict[str, Any]:
@@ -161,13 +162,30 @@ def _leaf(leaf: Leaf, spec: Spec) -> dict[str, Any]:
     if leaf.requires_grad:
         row["requires_grad"] = True
     if leaf.role == Role.CONSTANT and leaf.tensor is not None and not leaf.tensor.is_abstract:
-        row["values"] = _values(leaf.tensor.detach().numpy())
+        row |= _values(leaf.tensor.detach().numpy())
     return row
 
 
-def _values(array: np.ndarray[Any, Any]) -> Any:
-    """The elements, in row-major order: a list of numbers, or base64 of their little-endian
-    bytes where they are many or not all finite."""
+def _values(array: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """The elements in the order in which memory has them, since sums depend on it: the axes in
+    this order where it is not the usual one, and those along which one element is repeated."""
+    axes = range(array.ndim)
+    repeated = [axis for axis in axes if array.shape[axis] > 1 and not array.strides[axis]]
+    once = array[tuple([slice(1) if axis in repeated else slice(None) for axis in axes])]
+    long = [axis for axis in axes if once.shape[axis] > 1]
+    outer_first = iter(sorted(long, key=lambda axis: -abs(once.strides[axis])))
+    order = [next(outer_first) if axis in long else axis for axis in axes]
+    row: dict[str, Any] = {"values": _elements(once.transpose(order))}
+    if order != list(axes):
+        row["order"] = order
+    if repeated:
+        row["repeated"] = repeated
+    return row
+
+
+def _elements(array: np.ndarray[Any, Any]) -> Any:
+    """A list of numbers, or base64 of their little-endian bytes where they are many or not all
+    finite."""
     flat = array.reshape(-1)
     if array.size <= LISTED and np.isfinite(flat).all():
         return flat.tolist()
