@@ -322,6 +322,19 @@ def test_a_large_graph_opens_in_parts(opened: Callable[..., Page]) -> None:
     assert page.panel()["Name"] == "exp_3000"
 
 
+@pytest.mark.slow
+def test_resnet152_with_its_backward_opens_folded_within_two_seconds(
+    opened: Callable[..., Page],
+) -> None:
+    with mg.abstract():
+        graph = mg.trace(models.create("resnet152"), mg.Spec((1, 3, 224, 224)), backward=True)
+    page = opened(graph)
+    assert int(page.run("return document.documentElement.dataset.ready")) < 2000
+    assert "layer3" in page.names() and page.count(".g-box") < 40
+    page.press("o")
+    assert "1 to 35 ×35" in page.names()
+
+
 def test_page_holds_all_it_needs() -> None:
     text = html.page(lenet5())
     assert "http://" not in text.replace(SVG[1:-1], "") and "src=" not in text
