@@ -161,7 +161,7 @@ class TestDepth:
         assert names(at_depth(graph, 0)) == ["LeNet5"]
         assert names(at_depth(graph, 1)) == ["Sequential", "reshape", "Sequential"]
         paths = [node.module_path for node in at_depth(graph, 2).calls]
-        assert paths[0] == "LeNet5.features_detector.0"
+        assert paths[0] == "lenet5.features_detector.0"
         assert names(at_depth(graph, 3)) == names(graph)
         assert at_depth(graph, 3) == graph
 
