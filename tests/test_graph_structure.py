@@ -58,7 +58,7 @@ class TestNetwork:
     def test_what_a_convolution_tells(self) -> None:
         graph, _ = traced("lenet5", True)
         facts = graph.to_networkx().nodes["features_detector.0.conv2d"]
-        assert facts["module"] == "LeNet5.features_detector.0"
+        assert facts["module"] == "lenet5.features_detector.0"
         assert facts["kind"] == "Conv2d"
         assert facts["parameters"]["kernel_size"] == [5, 5]
         assert facts["inputs"][1] == ((6, 1, 5, 5), "float32")

@@ -226,9 +226,9 @@ class TestText:
         graph, _ = traced("lenet5", True)
         lines = [" ".join(line.split()) for line in graph.text().splitlines()]
         assert "x input 2 x 1 x 32 x 32" in lines
-        assert "LeNet5 (LeNet5) 61,706 833,040 281,952" in lines
+        assert "lenet5 (LeNet5) 61,706 833,040 281,952" in lines
         assert "conv2d kernel_size=5, stride=1 2 x 6 x 28 x 28 156 235,200 8,192" in lines
-        assert lines.index("backward") > lines.index("LeNet5 (LeNet5) 61,706 833,040 281,952")
+        assert lines.index("backward") > lines.index("lenet5 (LeNet5) 61,706 833,040 281,952")
         total = next(line for line in lines if line.startswith("total"))
         assert total.startswith("total 58 calls output: 2 x 10 and 11 more 61,706 2,263,920")
 
