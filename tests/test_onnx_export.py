@@ -45,7 +45,10 @@ PROGRAMS: dict[str, tuple[Program, tuple[int, ...]]] = {
     "transposed 2d": (nn.ConvTranspose2d(4, 6, 3, 2, 1, 1, groups=2), (2, 4, 5, 5)),
     "max pool": (nn.MaxPool2d(3, 2, 1, dilation=2), (2, 3, 9, 8)),
     "max pool ceil": (nn.MaxPool2d(3, 2, 1, ceil_mode=True), (2, 3, 8, 8)),
-    "max pool places": (lambda x: functional.max_pool2d(x, 3, 2, 1, return_indices=True)[1], (2, 3, 8, 8)),
+    "max pool places": (
+        lambda x: functional.max_pool2d(x, 3, 2, 1, return_indices=True)[1],
+        (2, 3, 8, 8),
+    ),
     "max pool 3d": (nn.MaxPool3d(2), (2, 2, 4, 4, 4)),
     "avg pool": (nn.AvgPool2d(3, 2, 1), (2, 3, 8, 8)),
     "avg pool ceil": (nn.AvgPool2d(3, 2, 1, ceil_mode=True), (2, 3, 8, 8)),
@@ -90,7 +93,10 @@ PROGRAMS: dict[str, tuple[Program, tuple[int, ...]]] = {
     "finite": (lambda x: mg.isfinite(1 / mg.floor(x)), (2, 6)),
     "where": (lambda x: mg.where(x > 0, x, x * 2), (2, 6)),
     "loss": (lambda x: functional.cross_entropy(x, mg.argmax(x * 3 - 1, axis=1)), (2, 6)),
-    "binary loss": (lambda x: functional.binary_cross_entropy(x.exp() / 99, (x > 0) * 1.0), (2, 6)),
+    "binary loss": (
+        lambda x: functional.binary_cross_entropy(x.exp() / 99, (x > 0).astype(mg.float32)),
+        (2, 6),
+    ),
     "softplus": (lambda x: functional.softplus(30 * x, beta=2, threshold=5), (2, 6)),
     "the input itself": (lambda x: x, (2, 6)),
 }  # fmt: skip

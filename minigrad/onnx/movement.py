@@ -137,7 +137,6 @@ def write_at(site: Site) -> str:
             return str(site.add("Pad", v, site.integers(pads), site.number(value)))
     x = _zeros(site, target) if adding else site.inputs[0]
     how = REDUCTIONS[name]
-    count = len(arrays)
     if arrays and all(e == ARRAY or _is_all(e, n) for e, n in zip(template, target, strict=True)):
         return _scattered(site, x, v, _stacked(site, arrays, shapes), how)
     site.static(*target)
