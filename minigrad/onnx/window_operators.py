@@ -114,7 +114,7 @@ def avg_pool(op: Operator, x: Any) -> Any:
     return function(wide, **inside) / function(ones, **inside)
 
 
-def over_space(function: Callable[..., Any]) -> Rule:
+def over_space(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda op, x: function(x, axis=tuple(range(2, as_tensor(x).ndim)), keepdims=True)
 
 
