@@ -86,7 +86,7 @@ def _opset(model: Any) -> int:
 def _dtype(number: int, name: str) -> np.dtype[Any]:
     if number in onnx.TensorProto.DataType.values():
         kind = onnx.TensorProto.DataType.Name(number)
-        dtypes: dict[str, np.dtype[Any]] = {str(np.dtype(d)): np.dtype(d) for d in DTYPES}
+        dtypes: dict[str, np.dtype[Any]] = {str(d): np.dtype(str(d)) for d in DTYPES}
         dtypes |= {"float": float32, "double": float64}
         if kind.lower() in dtypes:
             return dtypes[kind.lower()]
