@@ -93,7 +93,10 @@ PROGRAMS: dict[str, tuple[Program, tuple[int, ...]]] = {
     "finite": (lambda x: mg.isfinite(1 / mg.floor(x)), (2, 6)),
     "where": (lambda x: mg.where(x > 0, x, x * 2), (2, 6)),
     "loss": (lambda x: functional.cross_entropy(x, mg.argmax(x * 3 - 1, axis=1)), (2, 6)),
-    "binary loss": (lambda x: functional.binary_cross_entropy(x.exp() / 99, (x > 0) * 1.0), (2, 6)),
+    "binary loss": (
+        lambda x: functional.binary_cross_entropy(x.exp() / 99, (x > 0).astype(mg.float32)),
+        (2, 6),
+    ),
     "softplus": (lambda x: functional.softplus(30 * x, beta=2, threshold=5), (2, 6)),
     "the input itself": (lambda x: x, (2, 6)),
 }  # fmt: skip

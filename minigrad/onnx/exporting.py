@@ -125,3 +125,19 @@ def write(
 
     require_rules(graph)
     save(program([graph], [0]), path, None, None, external_data, opset)
+
+
+def load(path: str | os.PathLike[str], **lengths: int) -> Graph:
+    """The graph of an ONNX file. It runs, differentiates by `graph.parameters()`, which are the
+    floating-point initializers, and is shown and written like any other.
+
+    Shapes of a graph are numbers: a length that the file gives a name only (the "batch") is the
+    keyword of that name, load("net.onnx", batch=8), or else 1.
+
+    Raises GraphError for a file that is not sound, an unknown opset, operators that minigrad does
+    not know (all of them, with counts), and values that would have to be known before a run.
+    """
+    require_onnx()
+    from minigrad.onnx.loading import load_file
+
+    return load_file(path, lengths)
