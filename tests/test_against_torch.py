@@ -17,33 +17,11 @@ from minigrad.errors import ShapeError
 
 torch = pytest.importorskip("torch")
 
+from torch_networks import LeNet5 as torch_lenet5  # noqa: E402, N813
+
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Using padding='same'")]
 DRAWN = settings(max_examples=200, deadline=None)
 CLOSE = {"rtol": 1e-10, "atol": 1e-10}
-
-
-def torch_lenet5() -> Any:
-    t = torch.nn
-
-    class LeNet5(t.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.features_detector = t.Sequential(
-                t.Conv2d(1, 6, kernel_size=5),
-                t.AvgPool2d(kernel_size=2, stride=2),
-                t.Sigmoid(),
-                t.Conv2d(6, 16, kernel_size=5),
-                t.AvgPool2d(kernel_size=2, stride=2),
-                t.Sigmoid(),
-            )
-            self.classifier = t.Sequential(
-                t.Linear(400, 120), t.Sigmoid(), t.Linear(120, 84), t.Sigmoid(), t.Linear(84, 10)
-            )
-
-        def forward(self, x: Any) -> Any:
-            return self.classifier(self.features_detector(x).flatten(1))
-
-    return LeNet5()
 
 
 def both(array: Any, requires_grad: bool = True) -> tuple[mg.Tensor, Any]:
