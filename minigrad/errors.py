@@ -30,7 +30,7 @@ class MinigradError(Exception):
     """The root of all errors of minigrad.
 
     `module_path` is the path of the network's module in whose call the error arose
-    (`LeNet5.features_detector.0`); it is set on the way out and printed in front.
+    (`lenet5.features_detector.0`); it is set on the way out and printed in front.
     """
 
     module_path: str | None = None

@@ -203,6 +203,16 @@ class TestFirstValues:
         assert w.requires_grad
         assert set(w.detach().numpy().ravel()) == {1.0}
 
+    @pytest.mark.parametrize("write", [nn.init.uniform_, nn.init.normal_])
+    def test_initializers_draw_in_the_dtype_of_the_tensor(
+        self, write: Callable[[mg.Tensor], mg.Tensor]
+    ) -> None:
+        double = write(mg.zeros(50, "float64")).numpy()
+        assert double.dtype == np.float64
+        assert (double != double.astype("float32")).mean() > 0.9
+        assert write(mg.zeros(50)).dtype == np.float32
+        assert write(mg.zeros(())).shape == ()
+
     @pytest.mark.parametrize(
         "call",
         [

@@ -31,7 +31,7 @@ class Module:
     """Base of all layers and networks; a subclass defines `forward`.
 
     Calling a module runs `forward` between its hooks. An error that arises inside carries the
-    path of the module it arose in (`LeNet5.features_detector.0`).
+    path of the module it arose in (`lenet5.features_detector.0`).
     """
 
     training: bool
