@@ -49,8 +49,8 @@ __all__ = [
     "sum_taps",
 ]
 
-# Eight sums go on at a time: a multiply-add takes four cycles, and two can begin in one. Vectors are
-# two to a pixel, since pixels a power of two apart meet in the same lines of the cache.
+# Eight sums go on at a time: a multiply-add takes four cycles, and two can begin in one. There are
+# two vectors of a pixel, as pixels a power of two apart meet in the same lines of the cache.
 PIXELS, VECTORS = 4, 2
 
 SEEN = 4
