@@ -108,9 +108,9 @@ def check_arrays(op: str, **arrays: np.ndarray) -> None:
 
 def channels_last(x: np.ndarray) -> np.ndarray:
     """(N, C, *space) -> contiguous (N, *space, C); no copy if the memory already lies so."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    return np.ascontiguousarray(x.transpose(0, *range(2, x.ndim), 1))
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
     """(N, *space, C) -> (N, C, *space), a view."""
-    return np.moveaxis(x, -1, 1)
+    return x.transpose(0, -1, *range(1, x.ndim - 1))
