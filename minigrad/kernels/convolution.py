@@ -7,12 +7,21 @@ shapes, strides, padding and dtypes, is checked here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.errors import ShapeError
-from minigrad.kernels import depthwise, direct, direct_grad, direct_plan, winograd, winograd_grad
+from minigrad.kernels import (
+    depthwise,
+    direct,
+    direct_grad,
+    direct_plan,
+    precision,
+    winograd,
+    winograd_grad,
+)
 from minigrad.kernels.finish import Finish
 from minigrad.kernels.problem import Problem, convolution
 from minigrad.kernels.window import Lengths, Sides, channels_first, channels_last, check_arrays
@@ -28,6 +37,7 @@ class Algorithm(NamedTuple):
     forward: Callable[..., np.ndarray]
     input_grad: Callable[..., np.ndarray]
     weight_grad: Callable[..., np.ndarray]
+    strict: bool = True  # whether `precision("strict")` admits it
 
 
 # The first that suits is taken.
@@ -45,6 +55,7 @@ ALGORITHMS = (
         winograd.forward,
         winograd.input_grad,
         winograd_grad.weight_grad,
+        strict=False,
     ),
     Algorithm(
         "matrix product",
@@ -65,7 +76,13 @@ ALGORITHMS = (
 
 def choose(problem: Problem) -> Algorithm:
     """The algorithm for a problem, at the present precision."""
-    return next(a for a in ALGORITHMS if a.suits(problem))
+    return _choose(problem, precision.is_strict())
+
+
+@lru_cache(maxsize=1024)
+def _choose(problem: Problem, strict: bool) -> Algorithm:
+    admitted = [a for a in ALGORITHMS if a.strict or not strict]
+    return next(a for a in admitted if a.suits(problem))
 
 
 def algorithms(

@@ -1,32 +1,32 @@
 """Depthwise convolution and its gradients: every channel has a filter of its own.
 
 With one input channel to a filter there is nothing to multiply as matrices. Vectors run over the
-channels, which lie side by side in memory, and every product is taken once.
+channels, which lie side by side in memory, and several pixels of a row are summed side by side.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from minigrad.kernels import buffers
 from minigrad.kernels.finish import Finish
 from minigrad.kernels.jit import inner, kernel, prange
-from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import (
-    bend,
-    fill,
-    fma,
-    lanes,
-    load,
-    load_some,
-    loads,
-    store,
-    store_each,
-    store_some,
+from minigrad.kernels.pixel_vectors import (
+    PIXELS,
+    SEEN,
+    VECTORS,
+    add_patches,
+    add_taps,
+    bend_patch,
+    load_patch,
+    store_patch,
+    sum_taps,
 )
+from minigrad.kernels.problem import Problem
+from minigrad.kernels.simd import lanes
 
 __all__ = ["forward", "input_grad", "suits", "weight_grad"]
 
@@ -39,16 +39,34 @@ def suits(problem: Problem) -> bool:
     return problem.groups == problem.channels == problem.filters > 1
 
 
+class _Sight(NamedTuple):
+    """What a position sees through a tap, along depth, height and width: position
+    (position * times + shifts[tap]) / over of the source, if that is a whole number in it."""
+
+    times: np.ndarray
+    shifts: np.ndarray  # (taps, 3)
+    over: np.ndarray
+
+
+@lru_cache(maxsize=256)
+def _sight(problem: Problem, back: bool) -> _Sight:
+    """From the output onto x, or back from x onto the output."""
+    taps = np.stack(np.unravel_index(np.arange(problem.taps), problem.kernel), axis=1)
+    shifts = taps * np.array(problem.dilation) - np.array(problem.before)
+    stride, one = np.array(problem.stride), np.ones(3, np.int64)
+    return _Sight(one, -shifts, stride) if back else _Sight(stride, shifts, one)
+
+
 def forward(problem: Problem, x: np.ndarray, weight: np.ndarray, finish: Finish) -> np.ndarray:
     """x (N, D, H, W, C), weight (C, 1, *taps) -> (N, OD, OH, OW, C)."""
     out = buffers.empty((problem.images, *problem.out, problem.channels), problem.dtype)
-    _forward(
+    _correlate(
         x,
         _by_tap(problem, weight),
         finish.padded_bias(problem.channels, problem.dtype),
         finish.flat_residual(problem.dtype),
         out,
-        *_geometry(problem),
+        *_sight(problem, False),
         finish.slope,
         finish.most,
     )
@@ -58,7 +76,17 @@ def forward(problem: Problem, x: np.ndarray, weight: np.ndarray, finish: Finish)
 def input_grad(problem: Problem, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The gradient of x from that of the output."""
     out = buffers.empty((problem.images, *problem.size, problem.channels), problem.dtype)
-    _input_grad(grad, _by_tap(problem, weight), out, *_geometry(problem))
+    finish = Finish()
+    _correlate(
+        grad,
+        _by_tap(problem, weight),
+        finish.padded_bias(problem.channels, problem.dtype),
+        finish.flat_residual(problem.dtype),
+        out,
+        *_sight(problem, True),
+        finish.slope,
+        finish.most,
+    )
     return out
 
 
@@ -66,7 +94,7 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
     """The gradient of the weight (C, 1, *taps)."""
     parts = min(PARTS, problem.images * problem.out[0] * problem.out[1])
     sums = np.empty((parts, problem.taps, problem.channels), problem.dtype)
-    _weight_grad(x, grad, sums, *_geometry(problem))
+    _weight_grad(x, grad, sums, *_sight(problem, False)[:2])
     total = np.add.reduce(sums, axis=0).T
     return np.ascontiguousarray(total).reshape(problem.channels, 1, *problem.kernel)
 
@@ -75,200 +103,110 @@ def _by_tap(problem: Problem, weight: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(weight.reshape(problem.channels, problem.taps).T)
 
 
-@lru_cache(maxsize=256)
-def _geometry(problem: Problem) -> tuple[np.ndarray, ...]:
-    """The place of every tap, then stride, padding before and dilation of the three axes."""
-    taps = np.stack(np.unravel_index(np.arange(problem.taps), problem.kernel), axis=1)
-    rest = problem.stride, problem.before, problem.dilation
-    return taps.astype(np.int64), *[np.array(numbers, np.int64) for numbers in rest]
-
-
-load_four = loads(4)
-
-
 @inner
-def four(
-    x: np.ndarray,
-    seen: np.ndarray,
-    weight: np.ndarray,
-    used: np.ndarray,
-    count: int,
-    c: int,
-    totals: Any,
-) -> Any:
-    """Four vectors of totals from channel c on, each with Σ x[seen] * weight[used] added."""
-    t0, t1, t2, t3 = totals
-    step = lanes(x)
-    for tap in range(count):
-        x0, x1, x2, x3 = load_four(x, seen[tap] + c, step)
-        w0, w1, w2, w3 = load_four(weight, used[tap] + c, step)
-        t0, t1, t2, t3 = fma(x0, w0, t0), fma(x1, w1, t1), fma(x2, w2, t2), fma(x3, w3, t3)
-    return t0, t1, t2, t3
+def seen_by(
+    row: int, depth: int, height: int, phase: int, pixels: int, size: tuple[int, ...],
+    times: np.ndarray, shifts: np.ndarray, over: np.ndarray, seen: np.ndarray,
+) -> tuple[int, int, int]:  # fmt: skip
+    """How many taps see anything from a row, whose `pixels` are phase, phase + over, ... of it, and
+    the range of pixels that see through all of these.
+
+    Fills in `seen`, (taps, SEEN), for the source of this size (N, D, H, W, C).
+    """
+    h, rest = row % height, row // height
+    n, d = rest // depth, rest % depth
+    _, D, H, W, C = size
+    count, first, stop = 0, 0, pixels
+    for tap in range(len(shifts)):
+        i, j = d * times[0] + shifts[tap, 0], h * times[1] + shifts[tap, 1]
+        k = phase * times[2] + shifts[tap, 2]
+        if i % over[0] or j % over[1] or k % over[2]:
+            continue
+        i, j, k = i // over[0], j // over[1], k // over[2]
+        if 0 <= i < D and 0 <= j < H:
+            seen[count, 0], seen[count, 1] = tap * C, (((n * D + i) * H + j) * W + k) * C
+            # Pixel p looks at k + p * times[2]; -(a // b) is -a / b rounded up.
+            seen[count, 2], seen[count, 3] = -(k // times[2]), min(pixels, -((k - W) // times[2]))
+            first, stop = max(first, seen[count, 2]), min(stop, seen[count, 3])
+            count += 1
+    return count, first, stop
 
 
 @kernel
-def _forward(
+def _correlate(
     x: np.ndarray,
     weight: np.ndarray,
     bias: np.ndarray,
     residual: np.ndarray,
     out: np.ndarray,
-    taps: np.ndarray,
-    strides: np.ndarray,
-    before: np.ndarray,
-    dilation: np.ndarray,
+    times: np.ndarray,
+    shifts: np.ndarray,
+    over: np.ndarray,
     slope: float,
     most: float,
 ) -> None:
-    """out = finish(bias + Σ over taps of x * weight), a channel each.
+    """out = finish(bias + Σ over taps of what they see of x, times weight), a channel each.
 
-    x, out: (N, D, H, W, C); weight: (taps, C); taps: (taps, 3), each tap's place in its window.
+    x, out: (N, D, H, W, C), the sizes being different; weight: (taps, C).
     """
     N, depth, height, width, C = out.shape
-    _, D, H, W, _ = x.shape
     flat, target, filters, step = x.reshape(-1), out.reshape(-1), weight.reshape(-1), lanes(x)
-    for job in prange(N * depth * height):
-        h, rest = job % height, job // height
-        n, d = rest // depth, rest % depth
-        seen, used = np.empty(len(taps), np.int64), np.empty(len(taps), np.int64)
-        for w in range(width):
-            count = 0
-            for tap in range(len(taps)):
-                i = d * strides[0] - before[0] + taps[tap, 0] * dilation[0]
-                j = h * strides[1] - before[1] + taps[tap, 1] * dilation[1]
-                k = w * strides[2] - before[2] + taps[tap, 2] * dilation[2]
-                if 0 <= i < D and 0 <= j < H and 0 <= k < W:
-                    seen[count], used[count] = (((n * D + i) * H + j) * W + k) * C, tap * C
-                    count += 1
-            place = (job * width + w) * C
-            quads = C - C % (4 * step)
-            for c in range(0, quads, 4 * step):
-                totals = four(flat, seen, filters, used, count, c, load_four(bias, c, step))
-                for i in range(4):
-                    at = place + c + i * step
-                    total = totals[i]
+    wide, x_step, out_step = VECTORS * step, times[2] * C, over[2] * C
+    for row in prange(N * depth * height):
+        seen = np.empty((len(shifts), SEEN), np.int64)
+        taps = seen.reshape(-1)
+        for phase in range(over[2]):
+            pixels = (width - phase + over[2] - 1) // over[2]
+            count, low, high = seen_by(
+                row, depth, height, phase, pixels, x.shape, times, shifts, over, seen
+            )
+            for first in range(0, pixels, PIXELS):
+                place, stop = (row * width + phase + first * over[2]) * C, pixels - first
+                for c in range(0, C, wide):
+                    left = C - c
+                    inside = low <= first and first + PIXELS <= high and left >= wide
+                    # All pixels begin with the same bias.
+                    totals = load_patch(bias, c, 0, PIXELS, left)
+                    if count > 0:
+                        totals = add_taps(
+                            totals, flat, first * x_step + c, x_step, taps, count,
+                            inside, first, left, filters, c,
+                        )  # fmt: skip
                     if len(residual) > 0:
-                        total = total + load(residual, at)
-                    store(target, at, bend(total, slope, most))
-            for c in range(quads, C - step + 1, step):
-                total = load(bias, c)
-                for tap in range(count):
-                    total = fma(load(flat, seen[tap] + c), load(filters, used[tap] + c), total)
-                if len(residual) > 0:
-                    total = total + load(residual, place + c)
-                store(target, place + c, bend(total, slope, most))
-            c = C - C % step
-            if c < C:
-                total = load_some(bias, c, C - c)
-                for tap in range(count):
-                    value = load_some(flat, seen[tap] + c, C - c)
-                    total = fma(value, load_some(filters, used[tap] + c, C - c), total)
-                if len(residual) > 0:
-                    total = total + load_some(residual, place + c, C - c)
-                store_some(target, place + c, bend(total, slope, most), C - c)
-
-
-@kernel
-def _input_grad(
-    grad: np.ndarray,
-    weight: np.ndarray,
-    out: np.ndarray,
-    taps: np.ndarray,
-    strides: np.ndarray,
-    before: np.ndarray,
-    dilation: np.ndarray,
-) -> None:
-    """The gradient of x: out (N, D, H, W, C) from grad (N, OD, OH, OW, C), weight (taps, C)."""
-    N, D, H, W, C = out.shape
-    _, depth, height, width, _ = grad.shape
-    flat, target, filters, step = grad.reshape(-1), out.reshape(-1), weight.reshape(-1), lanes(out)
-    for job in prange(N * D * H):
-        h, rest = job % H, job // H
-        n, d = rest // D, rest % D
-        seen, used = np.empty(len(taps), np.int64), np.empty(len(taps), np.int64)
-        for w in range(W):
-            count = 0
-            for tap in range(len(taps)):
-                i = d + before[0] - taps[tap, 0] * dilation[0]
-                j = h + before[1] - taps[tap, 1] * dilation[1]
-                k = w + before[2] - taps[tap, 2] * dilation[2]
-                if i % strides[0] or j % strides[1] or k % strides[2]:
-                    continue
-                i, j, k = i // strides[0], j // strides[1], k // strides[2]
-                if 0 <= i < depth and 0 <= j < height and 0 <= k < width:
-                    seen[count] = (((n * depth + i) * height + j) * width + k) * C
-                    used[count] = tap * C
-                    count += 1
-            place = (job * W + w) * C
-            quads, zero = C - C % (4 * step), fill(out, 0)
-            for c in range(0, quads, 4 * step):
-                totals = four(flat, seen, filters, used, count, c, (zero, zero, zero, zero))
-                store_each(target, place + c, step, totals)
-            for c in range(quads, C - step + 1, step):
-                total = fill(out, 0)
-                for tap in range(count):
-                    total = fma(load(flat, seen[tap] + c), load(filters, used[tap] + c), total)
-                store(target, place + c, total)
-            c = C - C % step
-            if c < C:
-                total = fill(out, 0)
-                for tap in range(count):
-                    value = load_some(flat, seen[tap] + c, C - c)
-                    total = fma(value, load_some(filters, used[tap] + c, C - c), total)
-                store_some(target, place + c, total, C - c)
+                        more = load_patch(residual, place + c, out_step, stop, left)
+                        totals = add_patches(totals, more)
+                    if slope != 1.0 or most != np.inf:
+                        totals = bend_patch(totals, slope, most)
+                    store_patch(target, place + c, out_step, totals, stop, left)
 
 
 @kernel
 def _weight_grad(
-    x: np.ndarray,
-    grad: np.ndarray,
-    out: np.ndarray,
-    taps: np.ndarray,
-    strides: np.ndarray,
-    before: np.ndarray,
-    dilation: np.ndarray,
+    x: np.ndarray, grad: np.ndarray, out: np.ndarray, times: np.ndarray, shifts: np.ndarray
 ) -> None:
     """The gradient of the weight in partial sums: out (parts, taps, C), a range of rows each."""
     N, depth, height, width, C = grad.shape
-    _, D, H, W, _ = x.shape
-    parts, count, _ = out.shape
+    parts, taps, _ = out.shape
     flat, source, target, step = x.reshape(-1), grad.reshape(-1), out.reshape(-1), lanes(x)
-    rows = N * depth * height
+    rows, x_step, one = N * depth * height, times[2] * C, np.ones(3, np.int64)
+    wide = VECTORS * step
     for part in prange(parts):
-        for i in range(part * count * C, (part + 1) * count * C):
+        seen, sums = np.empty((taps, SEEN), np.int64), part * taps * C
+        for i in range(sums, sums + taps * C):
             target[i] = 0
         for row in range(rows * part // parts, rows * (part + 1) // parts):
-            h, rest = row % height, row // height
-            n, d = rest // depth, rest % depth
-            for tap in range(count):
-                i = d * strides[0] - before[0] + taps[tap, 0] * dilation[0]
-                j = h * strides[1] - before[1] + taps[tap, 1] * dilation[1]
-                left = taps[tap, 2] * dilation[2] - before[2]
-                if not (0 <= i < D and 0 <= j < H):
-                    continue
-                first, last = 0, width
-                while first < width and first * strides[2] + left < 0:
-                    first += 1
-                while last > first and (last - 1) * strides[2] + left >= W:
-                    last -= 1
-                quads = C - C % (4 * step)
-                base = ((n * D + i) * H + j) * W
-                for c in range(0, quads, 4 * step):
-                    place = (part * count + tap) * C + c
-                    t0, t1, t2, t3 = load_four(target, place, step)
-                    for w in range(first, last):
-                        x0, x1, x2, x3 = load_four(
-                            flat, (base + w * strides[2] + left) * C + c, step
-                        )
-                        g0, g1, g2, g3 = load_four(source, (row * width + w) * C + c, step)
-                        t0, t1 = fma(x0, g0, t0), fma(x1, g1, t1)
-                        t2, t3 = fma(x2, g2, t2), fma(x3, g3, t3)
-                    store_each(target, place, step, (t0, t1, t2, t3))
-                for c in range(quads, C, step):
-                    place = (part * count + tap) * C + c
-                    total = load_some(target, place, C - c)
-                    for w in range(first, last):
-                        value = load_some(flat, (base + w * strides[2] + left) * C + c, C - c)
-                        here = load_some(source, (row * width + w) * C + c, C - c)
-                        total = fma(value, here, total)
-                    store_some(target, place, total, C - c)
+            count, low, high = seen_by(
+                row, depth, height, 0, width, x.shape, times, shifts, one, seen
+            )
+            # Channels outside: the sums of one vector's taps stay in the first cache.
+            for c in range(0, C, wide):
+                left = C - c
+                for first in range(0, width, PIXELS):
+                    inside = low <= first and first + PIXELS <= high and left >= wide
+                    place = (row * width + first) * C + c
+                    patch = load_patch(source, place, C, width - first, left)
+                    if count > 0:
+                        sum_taps(
+                            patch, flat, first * x_step + c, x_step, seen.reshape(-1), count,
+                            inside, first, left, target, sums + c,
+                        )  # fmt: skip

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from minigrad.kernels import buffers
-from minigrad.kernels.direct_plan import Plan, forward_plan, input_grad_plan, margin, margined
+from minigrad.kernels.direct_plan import Plan, forward_plan, input_grad_plan
 from minigrad.kernels.finish import Finish
 from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
 from minigrad.kernels.packing import pack
@@ -41,18 +41,18 @@ def _surrounded(x: np.ndarray, before: Lengths, lengths: Lengths) -> np.ndarray:
 def forward(problem: Problem, x: np.ndarray, weight: np.ndarray, finish: Finish) -> np.ndarray:
     """x (N, D, H, W, C), weight (K, C / groups, *taps) -> (N, OD, OH, OW, K)."""
     out = buffers.empty((problem.images, *problem.out, problem.filters), problem.dtype)
-    _run(forward_plan(problem), problem, padded(x, problem), weight, finish, out)
+    plan = forward_plan(problem)
+    _run(plan, problem, _surrounded(x, plan.before, plan.lengths), weight, finish, out)
     return out
 
 
 def input_grad(problem: Problem, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The gradient of x from that of the output: dense products, one for each phase of a stride."""
     plan = input_grad_plan(problem)
-    margins = tuple([margin(axis)[0] for axis in problem.axes])
     out = buffers.empty((problem.images, *problem.size, problem.channels), problem.dtype)
     if not plan.complete:
         out.fill(0)
-    _run(plan, problem, _surrounded(grad, margins, margined(problem)), weight, Finish(), out)
+    _run(plan, problem, _surrounded(grad, plan.before, plan.lengths), weight, Finish(), out)
     return out
 
 
@@ -103,7 +103,7 @@ def _run(
         )
 
 
-@kernel
+@kernel(light=True)
 def pad(x: np.ndarray, out: np.ndarray, before: np.ndarray) -> None:
     """out = zeros with x inside, `before` zeros before it in depth, height and width.
 

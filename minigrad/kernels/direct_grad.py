@@ -27,6 +27,9 @@ __all__ = ["by_filter", "weight_grad"]
 BLOCK = 256
 CHUNK_BYTES = 5 << 17
 LEAST_PIXELS, MOST_PIXELS = 64, 512
+# Pixels no farther apart than this, in bytes, share lines of memory: they are read in place, as
+# packing the taps of so few channels would take as long as multiplying them.
+NEAR = 64
 # Jobs there are at least, if there can be: where blocks are few, the sum over pixels is cut into
 # parts, which are added in order, as long as these together are no larger than this. How it is cut
 # depends on the shapes alone.
@@ -67,7 +70,9 @@ class _Plan:
         self.panel_block = -(-self.panels // across)
         lanes, itemsize = target.lanes(problem.dtype.itemsize), problem.dtype.itemsize
         # One vector more: rows a power of two apart would meet in the same lines of the cache.
-        self.tap_stride = -(-self.row_block // lanes) * lanes + lanes
+        self.step = problem.stride[2] * C
+        near = self.step * itemsize <= NEAR
+        self.tap_stride = 0 if near else -(-self.row_block // lanes) * lanes + lanes
         columns = self.panel_block * self.wide
         room = CHUNK_BYTES // itemsize - self.row_block * columns
         pixels = max(LEAST_PIXELS, min(MOST_PIXELS, room // (self.tap_stride + columns)))
@@ -83,7 +88,6 @@ class _Plan:
         """Cut the output into chunks of about so many pixels."""
         (D, H, W), C = problem.padded, problem.channels
         (depth, height, width), stride = problem.out, problem.stride
-        self.step = stride[2] * C
         # With fewer windows than fit, the pixels that are seen have gaps between the rows.
         if is_pointwise(problem) and set(stride) == {1} and problem.out == problem.size:
             total = problem.images * depth * height * width
@@ -196,8 +200,8 @@ def gather_columns(
 def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel whose tiles are `vectors` vectors of filters wide and `rows` taps high.
 
-    Each job packs what it reads of a chunk, taps by pixels and filters by pixels: in place both
-    would be read across the lines of memory.
+    Each job packs what it reads of a chunk, filters by pixels and, unless pixels lie near each
+    other, taps by pixels: in place both would be read across the lines of memory.
     """
     form = tiling(vectors, rows, narrow)
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
@@ -225,16 +229,14 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
     ) -> None:
         # x[group * depth + runs[r] + t * step + taps[row]]: what tap `row` sees at pixel t of run
         # r. chunks: (count, 4), of each the first run, how many, their length, the first pixel;
-        # `together` of them go into one sum. out: (sums, groups, taps, panels' columns).
+        # `together` of them go into one sum. out: (sums, groups, taps, panels' columns). Where
+        # tap_stride is 0, x is read in place.
         sums, groups, height, across = out.shape
         flat, wide = out.reshape(-1), VECTORS * lanes(x) // narrow
         panels, pixel_step = across // wide, groups * filters
         row_blocks = (height + row_block - 1) // row_block
         panel_blocks = (panels + panel_block - 1) // panel_block
         nothing, here = np.zeros(wide, x.dtype), np.zeros(1, np.int64)
-        starts = np.empty(row_block + ROWS, np.int64)
-        for row in range(row_block + ROWS):
-            starts[row] = min(row, row_block - 1)
         for worker in prange(len(packed_taps)):
             seen, given = packed_taps[worker], packed_columns[worker]
             job = take(queue, 0)
@@ -246,27 +248,33 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
                 count = min(row_block, height - first_row)
                 width = min(panel_block, panels - first_panel)
                 columns = min(filters - first_panel * wide, width * wide)
-                ends = np.empty(count + ROWS, np.int64)
+                starts, ends = np.empty(count + ROWS, np.int64), np.empty(count + ROWS, np.int64)
                 for row in range(count + ROWS):
                     tap = first_row + min(row, count - 1)
+                    starts[row] = tap - first_row if tap_stride > 0 else group * depth + taps[tap]
                     ends[row] = (part * height + tap) * across + first_panel * wide
                 first_chunk = number * together
                 for chunk in range(first_chunk, min(len(chunks), first_chunk + together)):
                     run, many, length = chunks[chunk, 0], chunks[chunk, 1], chunks[chunk, 2]
                     pixels = many * length
-                    for r in range(many):
-                        origin = group * depth + runs[run + r]
-                        gather_taps(
-                            x, taps, first_row, count, segment, origin, step, length,
-                            seen, r * length * tap_stride, tap_stride,
-                        )  # fmt: skip
+                    # What is multiplied, in place: so many runs of so many pixels so far apart.
+                    source, begins, apart = x, runs, step
+                    if tap_stride > 0:
+                        for r in range(many):
+                            origin = group * depth + runs[run + r]
+                            gather_taps(
+                                x, taps, first_row, count, segment, origin, step, length,
+                                seen, r * length * tap_stride, tap_stride,
+                            )  # fmt: skip
+                        source, begins, apart = seen, here, tap_stride
+                        run, many, length = 0, 1, pixels
                     origin = chunks[chunk, 3] * pixel_step + group * filters + first_panel * wide
                     gather_columns(grad, origin, pixel_step, pixels, columns, wide, given)
                     for panel in range(width):
                         for row in range(0, count, ROWS):
                             tile = multiply_add(
-                                start(nothing, 0), seen, starts, row,
-                                here, 0, 1, pixels, tap_stride,
+                                start(nothing, 0), source, starts, row,
+                                begins, run, many, length, apart,
                                 given, panel * pixels * wide, wide,
                             )  # fmt: skip
                             if chunk > first_chunk:

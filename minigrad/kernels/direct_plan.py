@@ -23,8 +23,6 @@ __all__ = [
     "forward_plan",
     "input_grad_plan",
     "is_pointwise",
-    "margin",
-    "margined",
     "outer_sum",
 ]
 
@@ -34,7 +32,7 @@ BLOCK_BYTES = 1 << 18
 # job copies them to where they do not.
 CONFLICT = 2048
 # So it does with rows that are sums over runs shorter than this, and each then is one run.
-SHORT_RUN = 16
+SHORT_RUN = 4
 # Tiles of rows a job takes at least and at most.
 LEAST_TILES, MOST_TILES = 2, 16
 # Products that are summed in one go; such sums are then added, which rounds less than one long sum.
@@ -84,6 +82,8 @@ class Plan(NamedTuple):
     column_step: int
     group_step: int
     complete: bool  # whether every element of the output is in one of the products
+    before: Lengths  # zeros before the input that is read, and its lengths with those after it
+    lengths: Lengths
 
 
 def _runs(
@@ -169,7 +169,8 @@ def forward_plan(problem: Problem) -> Plan:
         columns,
     )
     size = depth * taps
-    return Plan([products], columns, columns * size, size, columns * size, True)
+    steps_of_weight = columns * size, size, columns * size
+    return Plan([products], columns, *steps_of_weight, True, problem.before, problem.padded)
 
 
 def _steps_of(size: Lengths, channels: int) -> Lengths:
@@ -206,13 +207,11 @@ def _phases(axis: Axis) -> list[_Phase]:
     return phases
 
 
-def margined(problem: Problem) -> Lengths:
-    return tuple([axis.out + sum(margin(axis)) for axis in problem.axes])
-
-
 @lru_cache(maxsize=256)
 def input_grad_plan(problem: Problem) -> Plan:
-    lengths, C, K = margined(problem), problem.channels, problem.filters
+    margins = [margin(axis) for axis in problem.axes]
+    lengths = tuple([axis.out + sum(m) for axis, m in zip(problem.axes, margins, strict=True)])
+    C, K = problem.channels, problem.filters
     depth, columns, taps = K // problem.groups, C // problem.groups, problem.taps
     image, *steps = _steps_of(lengths, K)
     image_out, *out_steps = _steps_of(problem.size, C)
@@ -241,4 +240,6 @@ def input_grad_plan(problem: Problem) -> Plan:
                 columns,
             )
         )
-    return Plan(products, columns, columns * taps, taps, depth * columns * taps, complete)
+    before = tuple([first for first, _ in margins])
+    steps_of_weight = columns * taps, taps, depth * columns * taps
+    return Plan(products, columns, *steps_of_weight, complete, before, lengths)

@@ -191,7 +191,7 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
     return _packed(builder, kind, [builder.fadd(*pair) for pair in pairs])
 
 
-@kernel
+@kernel(light=True)
 def pack(
     weight: np.ndarray,
     places: np.ndarray,
@@ -231,7 +231,7 @@ def pack(
                     )  # fmt: skip
 
 
-@kernel
+@kernel(light=True)
 def unpack(sums: np.ndarray, places: np.ndarray, columns: int, out: np.ndarray) -> None:
     """out[g, c, m] = Σ over parts of sums[part, g, places[m], c] for the columns c < columns."""
     parts, groups, height, across = sums.shape

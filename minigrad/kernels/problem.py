@@ -66,7 +66,7 @@ class Problem(NamedTuple):
     @property
     def taps(self) -> int:
         """How many numbers of a channel a filter sees."""
-        return int(np.prod(self.kernel))
+        return math.prod(self.kernel)
 
     @property
     def empty(self) -> bool:

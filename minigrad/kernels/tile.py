@@ -39,7 +39,7 @@ from minigrad.kernels.simd import (
 )
 from minigrad.kernels.target import target
 
-__all__ = ["Tiling", "tiling", "tiling_for"]
+__all__ = ["Loop", "Tiling", "tiling", "tiling_for"]
 
 WORD = ir.IntType(64)
 
@@ -120,7 +120,7 @@ def _row_pointers(
     return [builder.gep(pointer, [builder.load(builder.gep(starts, [p]))]) for p in places]
 
 
-class _Loop:
+class Loop:
     """`for i in range(count)` with count at least 1, and values that are carried around."""
 
     def __init__(self, builder: Any, name: str, count: ir.Value, carried: list[ir.Value]) -> None:
@@ -229,10 +229,10 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
         pointers = _row_pointers(builder, height, x, starts, first)
         begin = builder.gep(panel, [i])
         run_pointer = builder.gep(runs, [run])
-        outer = _Loop(builder, "run", count, [begin, *_unpack(builder, kind, tile)])
+        outer = Loop(builder, "run", count, [begin, *_unpack(builder, kind, tile)])
         offset = builder.load(builder.gep(run_pointer, [outer.index]))
         rows = [builder.gep(pointer, [offset]) for pointer in pointers]
-        inner = _Loop(builder, "summand", length, [ir.Constant(WORD, 0), *outer.values])
+        inner = Loop(builder, "summand", length, [ir.Constant(WORD, 0), *outer.values])
         place, source, *sums = inner.values
         columns = [
             read(builder, vector, address(builder, vector, source, kind.columns_from(v)))
