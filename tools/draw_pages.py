@@ -37,8 +37,8 @@ def main() -> None:
         for kind, text in blocks():
             if kind == "python":
                 exec(compile(text, PAGE.name, "exec"), names)
-    for path in PICTURES.glob("*.png"):
-        with_palette(path)
+    for name in re.findall(r"\(pictures/([\w-]+\.png)\)", PAGE.read_text(encoding="utf-8")):
+        with_palette(PICTURES / name)
 
 
 if __name__ == "__main__":
