@@ -60,7 +60,7 @@ def broadcastable_shapes(
 @st.composite
 def tensors(
     draw: st.DrawFn,
-    shape: Shape | st.SearchStrategy[Shape] = shapes(),  # noqa: B008
+    shape: Shape | st.SearchStrategy[Shape] | None = None,
     dtype: Any = "float32",
     low: float = -2.0,
     high: float = 2.0,
@@ -72,6 +72,7 @@ def tensors(
     No number lies within 0.05 of one of `away_from`: of the kinks of the function at hand.
     Integers are drawn from the whole numbers between, booleans ignore the bounds.
     """
+    shape = shapes() if shape is None else shape
     chosen = draw(shape) if isinstance(shape, st.SearchStrategy) else shape
     kind = as_dtype(dtype)
     if not low <= high:

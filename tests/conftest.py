@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import minigrad.kernels.jit
-import minigrad.ops  # noqa: F401  (fills the catalogue)
 from minigrad.op import CATALOGUE, Op
 from minigrad.spec import Spec
 

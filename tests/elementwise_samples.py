@@ -11,7 +11,7 @@ import numpy as np
 from sample import FIXED, Array, Sample, away, distinct, eighths, mask, normal, positive, whole
 
 import minigrad as mg
-from minigrad.nn import functional as F  # noqa: N812
+from minigrad.nn import functional
 
 SHAPES = {"matrix": (3, 4), "0d": (), "empty": (0, 3), "4d": (2, 3, 2, 2)}
 PAIRS = {
@@ -291,34 +291,44 @@ ACTIVATIONS = [
     Sample(op, f"{name}_{label}", function, reference, (away(*shape) * 2,))
     for label, shape in {"matrix": (3, 4), "empty": (0, 2), "4d": (2, 4, 2, 2)}.items()
     for op, name, function, reference in [
-        ("hardtanh", "hardtanh", partial(F.hardtanh, min_val=-0.9), lambda x: np.clip(x, -0.9, 1)),
-        ("hardtanh", "relu6", F.relu6, lambda x: np.clip(x, 0, 6)),
-        ("hardtanh", "hardsigmoid", F.hardsigmoid, _hard),
-        ("multiply", "hardswish", F.hardswish, lambda x: x * _hard(x)),
-        ("where", "leaky_relu", F.leaky_relu, lambda x: np.where(x > 0, x, x / 100)),
-        ("expm1", "elu", partial(F.elu, alpha=0.7), partial(_exponential, alpha=0.7)),
+        (
+            "hardtanh",
+            "hardtanh",
+            partial(functional.hardtanh, min_val=-0.9),
+            lambda x: np.clip(x, -0.9, 1),
+        ),
+        ("hardtanh", "relu6", functional.relu6, lambda x: np.clip(x, 0, 6)),
+        ("hardtanh", "hardsigmoid", functional.hardsigmoid, _hard),
+        ("multiply", "hardswish", functional.hardswish, lambda x: x * _hard(x)),
+        ("where", "leaky_relu", functional.leaky_relu, lambda x: np.where(x > 0, x, x / 100)),
+        ("expm1", "elu", partial(functional.elu, alpha=0.7), partial(_exponential, alpha=0.7)),
         (
             "expm1",
             "selu",
-            F.selu,
+            functional.selu,
             partial(_exponential, alpha=1.6732632423543772, scale=1.0507009873554805),
         ),
-        ("expm1", "celu", partial(F.celu, alpha=2), partial(_exponential, alpha=2, width=2)),
-        ("sigmoid", "silu", F.silu, lambda x: x * _sigmoid(x)),
-        ("softplus", "mish", F.mish, lambda x: x * np.tanh(np.log1p(np.exp(x)))),
-        ("divide", "softsign", F.softsign, lambda x: x / (1 + np.abs(x))),
-        ("softplus", "logsigmoid", F.logsigmoid, lambda x: -np.log1p(np.exp(-x))),
+        (
+            "expm1",
+            "celu",
+            partial(functional.celu, alpha=2),
+            partial(_exponential, alpha=2, width=2),
+        ),
+        ("sigmoid", "silu", functional.silu, lambda x: x * _sigmoid(x)),
+        ("softplus", "mish", functional.mish, lambda x: x * np.tanh(np.log1p(np.exp(x)))),
+        ("divide", "softsign", functional.softsign, lambda x: x / (1 + np.abs(x))),
+        ("softplus", "logsigmoid", functional.logsigmoid, lambda x: -np.log1p(np.exp(-x))),
         (
             "sigmoid",
             "glu",
-            partial(F.glu, dim=1),
+            partial(functional.glu, dim=1),
             lambda x: x[:, : x.shape[1] // 2] * _sigmoid(x[:, x.shape[1] // 2 :]),
         ),
-        ("softmax", "softmin", partial(F.softmin, dim=1), lambda x: _softmax(-x, 1)),
+        ("softmax", "softmin", partial(functional.softmin, dim=1), lambda x: _softmax(-x, 1)),
     ]
 ]
 ACTIVATIONS += [
-    Sample("where", f"prelu_{label}", F.prelu, _prelu, (away(*shape), normal(count)))
+    Sample("where", f"prelu_{label}", functional.prelu, _prelu, (away(*shape), normal(count)))
     for label, shape, count in [
         ("channels", (2, 3, 2), 3),
         ("one", (2, 3, 2, 2), 1),

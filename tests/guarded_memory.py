@@ -107,13 +107,13 @@ def guards() -> Iterator[Guards]:
         out.fill(np.nan if out.dtype.kind == "f" else 127)
         return out
 
-    Kernel.__call__ = lambda kernel, *arguments: made.call(kernel, *arguments)  # type: ignore
-    buffers.Pool.empty = filled  # type: ignore[method-assign]
+    Kernel.__call__ = lambda kernel, *arguments: made.call(kernel, *arguments)
+    buffers.Pool.empty = filled
     try:
         yield made
     finally:
-        Kernel.__call__ = enter  # type: ignore[method-assign]
-        buffers.Pool.empty = empty  # type: ignore[method-assign]
+        Kernel.__call__ = enter
+        buffers.Pool.empty = empty
 
 
 def _bits(result: Any) -> list[bytes]:

@@ -229,7 +229,7 @@ def test_damaged_data_is_one_line_and_status_2(
 ) -> None:
     write_mnist(tmp_path / "data")
     file = tmp_path / "data" / f"{name}.gz"
-    file.write_bytes(damage(file.read_bytes()))  # type: ignore[operator]
+    file.write_bytes(damage(file.read_bytes()))
     before = contents(tmp_path / "data")
     done = run("train", "lenet5", "--data", "mnist", "--data-dir", "data", cwd=tmp_path)
     assert done.returncode == 2

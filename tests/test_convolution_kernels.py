@@ -142,7 +142,7 @@ def random_arrays(
     """x, weight, grad of a padded 3x3 convolution whose results have variance 1."""
     rng = np.random.default_rng(channels)
     shapes = (images, channels, *size), (filters, channels, 3, 3), (images, filters, *size)
-    return tuple([rng.normal(size=shape).astype(np.float32) for shape in shapes])  # type: ignore
+    return tuple([rng.normal(size=shape).astype(np.float32) for shape in shapes])
 
 
 def largest_errors(channels: int, filters: int, size: tuple[int, int]) -> dict[str, float]:

@@ -56,7 +56,7 @@ def test_image_dataset_is_read_only_and_leaves_the_arrays_handed_in_writable() -
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
     with pytest.raises(AttributeError):
-        toy.mean = 1.0  # type: ignore[misc]
+        toy.mean = 1.0
     images[0], labels[0] = 1, 0
 
 
@@ -167,9 +167,9 @@ def test_every_for_takes_the_next_epoch_and_no_two_orders_agree() -> None:
 def test_the_order_is_the_same_on_every_machine() -> None:
     assert epoch_order(10, seed=0, epoch=0).tolist() == ORDER_0_0
     assert epoch_order(10, seed=2**64 - 1, epoch=2**64 - 1).tolist() == ORDER_LAST_LAST
-    before = np.random.get_state()[1].tolist()  # type: ignore[index]
+    before = np.random.get_state()[1].tolist()
     epoch_order(10, 1, 1)
-    assert np.random.get_state()[1].tolist() == before  # type: ignore[index]
+    assert np.random.get_state()[1].tolist() == before
 
 
 ORDER_0_0 = [0, 2, 9, 1, 8, 5, 4, 3, 6, 7]
@@ -195,7 +195,7 @@ def test_loader_refuses_what_makes_no_batch() -> None:
     samples = data.ArrayDataset(np.arange(5))
     for size in (0, -1, 2.0, "3", None):
         with pytest.raises(ArgumentError, match="batch_size is"):
-            data.DataLoader(samples, size)  # type: ignore[arg-type]
+            data.DataLoader(samples, size)
     with pytest.raises(ArgumentError, match="empty"):
         data.DataLoader(data.ArrayDataset(np.zeros((0, 2))))
     with pytest.raises(ArgumentError, match="batch_size=6 with drop_last leaves no batch of 5"):
@@ -204,9 +204,9 @@ def test_loader_refuses_what_makes_no_batch() -> None:
     loader = data.DataLoader(samples, 2)
     for wrong in (-1, 2**64, 0.5):
         with pytest.raises(ArgumentError, match="seed is"):
-            data.DataLoader(samples, seed=wrong)  # type: ignore[arg-type]
+            data.DataLoader(samples, seed=wrong)
         with pytest.raises(ArgumentError, match="epoch is"):
-            loader.set_epoch(wrong)  # type: ignore[arg-type]
+            loader.set_epoch(wrong)
     for wrong in (-1, 4):
         with pytest.raises(ArgumentError, match=r"start is .* 0 to 3"):
             loader.batches(wrong)

@@ -20,7 +20,7 @@ INF, NAN = math.inf, math.nan
 def slopes(function: Callable[..., mg.Tensor], *points: list[float]) -> list[list[float]]:
     """The gradients of the sum by every input, in float64."""
     inputs = [mg.tensor(p, "float64", requires_grad=True) for p in points]
-    return [g.tolist() for g in mg.grad(function(*inputs).sum(), inputs)]  # type: ignore[union-attr]
+    return [g.tolist() for g in mg.grad(function(*inputs).sum(), inputs)]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_integers_are_rounded_without_a_float_between() -> None:
     assert mg.round(mg.tensor([7, -120], "int8"), -3).tolist() == [0, 0]
     assert mg.round(mg.tensor([7, 8]), 3).tolist() == [7, 8]
     with pytest.raises(ArgumentError, match="decimals"):
-        mg.round(1.5, 0.5)  # type: ignore[arg-type]
+        mg.round(1.5, 0.5)
 
 
 EVERYWHERE_FINITE = "celu elu gelu hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu"
@@ -227,7 +227,7 @@ def test_modules_compute_what_they_print(module: nn.Module, printed: str) -> Non
     elif not printed.endswith(("()", "None)")) and "inplace" not in printed:
         settings = dict(item.split("=") for item in printed.split("(")[1][:-1].split(", "))
         arguments = {k: v.strip("'") if "'" in v else float(v) for k, v in settings.items()}
-        arguments |= {"dim": int(arguments["dim"])} if "dim" in arguments else {}  # type: ignore[arg-type]
+        arguments |= {"dim": int(arguments["dim"])} if "dim" in arguments else {}
         assert module(x).tolist() == function(x, **arguments).tolist()
 
 

@@ -106,7 +106,7 @@ class TestReadOff:
         with pytest.raises(ArgumentError, match="takes a Graph or a directed network"):
             topological_order(networkx.Graph())
         with pytest.raises(ArgumentError, match="takes a Graph"):
-            topological_order([1, 2])  # type: ignore[arg-type]
+            topological_order([1, 2])
 
     def test_critical_path_takes_the_heavier_branch(self) -> None:
         def f(x: mg.Tensor) -> mg.Tensor:

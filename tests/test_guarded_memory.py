@@ -46,7 +46,7 @@ def guarded_run(count: int, tilings: int, record_property: Callable[[str, object
     done = run(str(PROGRAM), str(count), str(tilings))
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr[-5000:])
     cases, entries = (
-        int(re.search(rf"^{what}: (\d+)", done.stdout, re.MULTILINE)[1])  # type: ignore[index]
+        int(re.search(rf"^{what}: (\d+)", done.stdout, re.MULTILINE)[1])
         for what in ("cases", "entries")
     )
     record_property("guarded memory", {"cases": cases, "entries of kernels": entries})

@@ -139,7 +139,7 @@ def test_observers_can_be_removed() -> None:
     remove()
 
     @jit.kernel
-    def nothing(out) -> None:  # type: ignore[no-untyped-def]
+    def nothing(out) -> None:
         for i in jit.prange(len(out)):
             out[i] = i
 

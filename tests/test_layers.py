@@ -267,7 +267,7 @@ class TestSequential:
     def test_refuses_what_is_no_module_and_what_would_be_lost(self) -> None:
         for wrong in (3, "relu", lambda x: x, nn.ReLU):
             with pytest.raises(ArgumentError, match="is to be a Module"):
-                nn.Sequential(nn.ReLU(), wrong)  # type: ignore[arg-type]
+                nn.Sequential(nn.ReLU(), wrong)
         tail = nn.Sequential(nn.ReLU(), nn.Tanh(), nn.Sigmoid())[1:]
         with pytest.raises(ArgumentError, match="append would replace the module named '2'"):
             tail.append(nn.ReLU())
@@ -276,14 +276,14 @@ class TestSequential:
 BAD: list[Callable[[], Any]] = [
     lambda: nn.Linear(0, 1),
     lambda: nn.Linear(1, -1),
-    lambda: nn.Linear(1.5, 1),  # type: ignore[arg-type]
+    lambda: nn.Linear(1.5, 1),
     lambda: nn.Linear(True, 1),
     lambda: nn.Linear(1, 1, dtype="int32"),
     lambda: nn.Conv2d(0, 1, 3),
     lambda: nn.Conv2d(1, 0, 3),
     lambda: nn.Conv2d(1, 1, 0),
-    lambda: nn.Conv2d(1, 1, (3, 3, 3)),  # type: ignore[arg-type]
-    lambda: nn.Conv2d(1, 1, "3"),  # type: ignore[arg-type]
+    lambda: nn.Conv2d(1, 1, (3, 3, 3)),
+    lambda: nn.Conv2d(1, 1, "3"),
     lambda: nn.Conv2d(1, 1, 3, stride=0),
     lambda: nn.Conv2d(1, 1, 3, padding=-1),
     lambda: nn.Conv2d(1, 1, 3, padding=0.5),
@@ -297,7 +297,7 @@ BAD: list[Callable[[], Any]] = [
     lambda: nn.AvgPool2d(2, stride=0),
     lambda: nn.AvgPool2d(2, padding=-1),
     lambda: nn.MaxPool2d(2, dilation=0),
-    lambda: nn.MaxPool2d((2, 2, 2)),  # type: ignore[arg-type]
+    lambda: nn.MaxPool2d((2, 2, 2)),
     lambda: nn.MaxPool2d(2, padding=2)(mg.tensor(X)),
     lambda: nn.AvgPool2d(9)(mg.tensor(X)),
     lambda: nn.Conv2d(4, 1, 9, dtype="float64")(mg.tensor(X)),

@@ -169,11 +169,11 @@ class TestRegistration:
     def test_members_of_the_wrong_kind(self) -> None:
         module = nn.Module()
         with pytest.raises(ArgumentError, match="'p' is to be a Parameter, got Tensor"):
-            module.register_parameter("p", mg.ones(1))  # type: ignore[arg-type]
+            module.register_parameter("p", mg.ones(1))
         with pytest.raises(ArgumentError, match="'b' is to be a Tensor, got int"):
-            module.register_buffer("b", 1)  # type: ignore[arg-type]
+            module.register_buffer("b", 1)
         with pytest.raises(ArgumentError, match="'m' is to be a Module, got str"):
-            module.add_module("m", "x")  # type: ignore[arg-type]
+            module.add_module("m", "x")
 
     def test_storing_before_init(self) -> None:
         class Hasty(nn.Module):
@@ -351,7 +351,7 @@ class TestState:
 
     def test_not_a_mapping_and_many_problems(self, net: Net) -> None:
         with pytest.raises(StateDictError, match="a mapping, got list"):
-            net.load_state_dict(list(net.state_dict()))  # type: ignore[arg-type]
+            net.load_state_dict(list(net.state_dict()))
 
     def test_every_difference_has_a_line_of_its_own(self, net: Net) -> None:
         state: dict[str, Any] = {f"more.{i}": mg.ones(i) for i in range(20)}

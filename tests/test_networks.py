@@ -85,7 +85,7 @@ class TestCatalogue:
             (lambda: models.create("resnet5"), "no network 'resnet5'; did you mean resnet50"),
             (lambda: models.create("ResNet-50"), "did you mean resnet50"),
             (lambda: models.create("tuna"), "no network 'tuna'; there are lenet5, alexnet"),
-            (lambda: models.create(["lenet5"]), "no network"),  # type: ignore[arg-type]
+            (lambda: models.create(["lenet5"]), "no network"),
             (lambda: models.input_shape("tuna"), "no network 'tuna'"),
             (lambda: models.preprocessing("tuna"), "no network 'tuna'"),
             (lambda: models.input_shape(nn.ReLU()), "a ReLU was not built by the catalogue"),

@@ -368,7 +368,7 @@ def test_an_op_without_its_parts_is_refused() -> None:
 
     with pytest.raises(TypeError, match="'add'"):
 
-        class Again(CATALOGUE["add"]):  # type: ignore[misc]
+        class Again(CATALOGUE["add"]):
             """z = x + y."""
 
             name = "add"

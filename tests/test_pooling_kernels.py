@@ -212,7 +212,7 @@ def test_averages_count_padding_but_no_overhang() -> None:
 def test_a_read_only_array_is_not_compiled_for_again() -> None:
     def call() -> int:
         pooling.max_pool_indices(taps, windows)
-        return len(pooling_loops.indices._parallel.overloads)  # type: ignore[attr-defined]
+        return len(pooling_loops.indices._parallel.overloads)
 
     windows = sliding("test", (2, 2), (1, 1), *WINDOW_2)
     taps = np.zeros((1, 2, 1, 1), np.uint8)

@@ -95,11 +95,11 @@ def test_nothing_changes() -> None:
 def test_functions_of_ones_own() -> None:
     class Twice(mg.Function):
         @staticmethod
-        def forward(ctx, x):  # type: ignore[no-untyped-def]
+        def forward(ctx, x):
             return x * 2
 
         @staticmethod
-        def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        def backward(ctx, grad):
             return grad * 2
 
     x = mg.ones(3, requires_grad=True)

@@ -231,7 +231,7 @@ class TestInputs:
 
     def test_a_function_has_no_layers(self) -> None:
         with pytest.raises(ArgumentError, match="takes a module"):
-            mg.summary(lambda x: x, (3,))  # type: ignore[arg-type]
+            mg.summary(lambda x: x, (3,))
 
 
 def test_nothing_changes() -> None:

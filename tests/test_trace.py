@@ -201,6 +201,12 @@ class TestPrograms:
         (gradient,) = mg.grad(f(x), x)
         same(graph(x), [f(x), gradient])
 
+    def test_every_tensor_that_is_captured_has_its_gradient(self) -> None:
+        a, b = mg.tensor([2.0], requires_grad=True), mg.tensor([3.0], requires_grad=True)
+        graph = mg.trace(lambda x: (a * b * x).sum(), mg.Spec((1,)), backward=True)
+        assert graph.output_names == ("output", "grad.parameter", "grad.parameter_2")
+        assert [y.item() for y in graph(mg.tensor([5.0]))] == [30, 15, 10]
+
     def test_structures_of_arguments_and_results(self) -> None:
         def f(pair: tuple[mg.Tensor, mg.Tensor], scale: float, *more: mg.Tensor) -> dict[str, Any]:
             return {"sum": pair[0] + pair[1], "rest": [m * scale for m in more]}

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 t = torch.nn
 
 
-class LeNet5(t.Module):  # type: ignore[name-defined, misc]
+class LeNet5(t.Module):
     def __init__(self, in_channels: int = 1, num_classes: int = 10) -> None:
         super().__init__()
         self.features_detector = t.Sequential(
@@ -36,7 +36,7 @@ class LeNet5(t.Module):  # type: ignore[name-defined, misc]
         return self.classifier(self.features_detector(x).flatten(1))
 
 
-class Pictures(t.Module):  # type: ignore[name-defined, misc]
+class Pictures(t.Module):
     """Features averaged to a fixed size, then fully connected layers: AlexNet and VGG."""
 
     def __init__(self, features: list[Any], side: int, classifier: list[Any]) -> None:
@@ -106,7 +106,7 @@ def vgg(name: str) -> Callable[..., Any]:
     return build
 
 
-class Residual(t.Module):  # type: ignore[name-defined, misc]
+class Residual(t.Module):
     """A block of convolutions (filters, side, stride), each with a batch normalization."""
 
     def __init__(self, channels: int, convolutions: list[tuple[int, int, int]]) -> None:
@@ -130,7 +130,7 @@ class Residual(t.Module):  # type: ignore[name-defined, misc]
         return (y + (x if self.downsample is None else self.downsample(x))).relu()
 
 
-class ResNet(t.Module):  # type: ignore[name-defined, misc]
+class ResNet(t.Module):
     def __init__(
         self, depths: tuple[int, ...], deep: bool, in_channels: int, num_classes: int, variant: str
     ) -> None:

@@ -7,8 +7,10 @@ trace remembers the new value and reads it from then on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from minigrad import tape
@@ -34,6 +36,7 @@ class Tracer:
         self.aliases: dict[Value, Value] = {}
         self.assigned: dict[int, tuple[Tensor, Tensor]] = {}
         self._nodes: set[Node] = set()
+        self._names: Counter[str] = Counter()
         self._captured: dict[Node, Node] = {}
         self._roots: dict[int, Any] = {}
         self._inputs: list[Tensor] = []
@@ -67,6 +70,11 @@ class Tracer:
             self._grads.append((tensor, tensor._grad))
 
     def _add_leaf(self, node: Node, leaf: Leaf) -> None:
+        """Enter a leaf; a name that is taken is numbered, so that gradients have names too."""
+        self._names[leaf.name] += 1
+        number = self._names[leaf.name]
+        if leaf.name and number > 1:
+            leaf = replace(leaf, name=f"{leaf.name}_{number}")
         self.leaves[node] = leaf
         self._nodes.add(node)
         self.nodes.append(node)
@@ -154,7 +162,8 @@ class Tracer:
             role = Role.PARAMETER if trained else Role.CONSTANT
             leaf = node if node.op is None else Node(None, (), (), (tensor._spec,))
             self._captured[node] = leaf
-            self._add_leaf(leaf, Leaf("", role, tensor, trained))
+            name = "parameter" if trained else ""
+            self._add_leaf(leaf, Leaf(name, role, tensor, trained))
         return self._captured[node], 0
 
     def stand_in(self, leaf: Node) -> Tensor:

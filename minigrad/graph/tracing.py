@@ -148,9 +148,7 @@ def _differentiate(
         if not sums:
             raise TraceError("trace: backward, but no output depends on what requires a gradient")
         total = sum(sums[1:], sums[0])
-    wanted = {
-        leaf.name or "parameter": node for node, leaf in tracer.leaves.items() if leaf.requires_grad
-    }
+    wanted = {leaf.name: node for node, leaf in tracer.leaves.items() if leaf.requires_grad}
     if not total.requires_grad:
         raise TraceError("trace: backward, but no output depends on what requires a gradient")
     stand_ins = [tracer.stand_in(node) for node in wanted.values()]

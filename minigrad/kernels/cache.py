@@ -114,7 +114,8 @@ def clear(folder: Path) -> int:
     with contextlib.suppress(OSError):
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            for name in os.listdir(place):  # noqa: PTH208  # by the open folder, not by its name
+            # By the open folder, not by its name, which may lead elsewhere by now.
+            for name in [entry.name for entry in os.scandir(place)]:
                 if name.endswith((".bin", ".tmp")):
                     with contextlib.suppress(OSError):  # somebody else was faster
                         os.unlink(name, dir_fd=place)

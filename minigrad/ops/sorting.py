@@ -233,7 +233,8 @@ def unique(
     each element's value, of the shape of x, and by how often each occurs.
     """
     x = as_tensor(x)
-    found = np.unique(  # type: ignore[call-overload]
+    unique: Any = np.unique  # whose stubs want the flags as literals
+    found = unique(
         x.detach().numpy(),
         return_index=bool(return_index),
         return_inverse=bool(return_inverse),
