@@ -12,7 +12,7 @@ import pytest
 import minigrad as mg
 from minigrad import nn
 from minigrad.errors import ArgumentError, GradientError, ShapeError
-from minigrad.nn import functional as F  # noqa: N812
+from minigrad.nn import functional
 
 INF, NAN = math.inf, math.nan
 
@@ -38,14 +38,14 @@ def slopes(function: Callable[..., mg.Tensor], *points: list[float]) -> list[lis
         (mg.atan2, ([0, 1], [0, 1]), [[0, 0.5], [0, -0.5]]),
         (mg.logaddexp, ([INF, -INF, 0], [INF, -INF, 0]), [[0.5] * 3, [0.5] * 3]),
         (mg.sinc, ([0],), [[0]]),
-        (F.relu6, ([-1, 0, 3, 6, 7],), [[0, 0, 1, 0, 0]]),
-        (F.hardtanh, ([-1, 0, 1],), [[0, 1, 0]]),
-        (F.hardswish, ([-3, 0, 3, 4],), [[0, 0.5, 1, 1]]),
-        (F.leaky_relu, ([-1, 0, 1],), [[0.01, 0.01, 1]]),
-        (F.elu, ([0, 1000],), [[1, 1]]),
-        (F.celu, ([0, 1000],), [[1, 1]]),
-        (F.softsign, ([0, 1],), [[1, 0.25]]),
-        (F.logsigmoid, ([0, 1000, -1000],), [[0.5, 0, 1]]),
+        (functional.relu6, ([-1, 0, 3, 6, 7],), [[0, 0, 1, 0, 0]]),
+        (functional.hardtanh, ([-1, 0, 1],), [[0, 1, 0]]),
+        (functional.hardswish, ([-3, 0, 3, 4],), [[0, 0.5, 1, 1]]),
+        (functional.leaky_relu, ([-1, 0, 1],), [[0.01, 0.01, 1]]),
+        (functional.elu, ([0, 1000],), [[1, 1]]),
+        (functional.celu, ([0, 1000],), [[1, 1]]),
+        (functional.softsign, ([0, 1],), [[1, 0.25]]),
+        (functional.logsigmoid, ([0, 1000, -1000],), [[0.5, 0, 1]]),
     ],
 )
 def test_gradients_at_kinks_and_ties(function: Any, points: Any, expected: Any) -> None:
@@ -130,7 +130,7 @@ EVERYWHERE_FINITE += " relu6 selu sigmoid silu softplus softsign tanh"
 @pytest.mark.parametrize("name", EVERYWHERE_FINITE.split())
 def test_activations_overflow_nowhere(name: str, dtype: str) -> None:
     x = mg.tensor([-1e30, -1e3, -90, -20, 0, 20, 90, 1e3, 1e30], dtype, requires_grad=True)
-    y = getattr(F, name)(x)
+    y = getattr(functional, name)(x)
     (first,) = mg.grad(y.sum(), x, create_graph=True)
     assert first is not None
     values = [y, first]
@@ -221,7 +221,7 @@ def test_modules_compute_what_they_print(module: nn.Module, printed: str) -> Non
     assert repr(module) == printed
     x = mg.tensor([[-2.0, 0.5, 1.0, 3.0]])
     name = {"LeakyReLU": "leaky_relu", "LogSoftmax": "log_softmax"}.get(type(module).__name__)
-    function = getattr(F, name or type(module).__name__.lower())
+    function = getattr(functional, name or type(module).__name__.lower())
     if isinstance(module, nn.PReLU):
         assert module(x).tolist() == function(x, module.weight).tolist()
     elif not printed.endswith(("()", "None)")) and "inplace" not in printed:
@@ -234,16 +234,16 @@ def test_modules_compute_what_they_print(module: nn.Module, printed: str) -> Non
 def test_the_default_axis_of_softmax_is_that_of_pytorch() -> None:
     for shape, axis in [((3,), 0), ((2, 3), 1), ((2, 3, 2), 0), ((2, 3, 2, 2), 1)]:
         x = mg.randn(shape)
-        for function in (F.softmax, F.softmin, F.log_softmax):
+        for function in (functional.softmax, functional.softmin, functional.log_softmax):
             assert function(x).tolist() == function(x, axis).tolist()
 
 
 def test_what_activations_refuse() -> None:
     with pytest.raises(ShapeError, match=r"glu.*even"):
-        F.glu(mg.zeros((2, 3)))
+        functional.glu(mg.zeros((2, 3)))
     with pytest.raises(ShapeError, match=r"prelu.*\(2,\)"):
-        F.prelu(mg.zeros((2, 3)), mg.zeros(2))
+        functional.prelu(mg.zeros((2, 3)), mg.zeros(2))
     with pytest.raises(ArgumentError, match="hardtanh: min_val"):
-        F.hardtanh(mg.zeros(2), 2, 1)
+        functional.hardtanh(mg.zeros(2), 2, 1)
     with pytest.raises(ArgumentError, match="celu: alpha"):
-        F.celu(mg.zeros(2), 0)
+        functional.celu(mg.zeros(2), 0)

@@ -11,7 +11,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.nn import functional as F  # noqa: N812
+from minigrad.nn import functional
 
 torch = pytest.importorskip("torch")
 
@@ -216,7 +216,7 @@ def test_value_and_gradients(case: int) -> None:
     fixed = name == "soft_margin_loss" or arrays[0] is CERTAIN
     pairs = [ours_and_theirs(a, i == 0 or not fixed) for i, a in enumerate(arrays)]
     named = {key: ours_and_theirs(value, False) for key, value in options.items()}
-    y = getattr(F, name)(*[p[0] for p in pairs], **{key: p[0] for key, p in named.items()})
+    y = getattr(functional, name)(*[p[0] for p in pairs], **{key: p[0] for key, p in named.items()})
     expected = getattr(T, name)(*[p[1] for p in pairs], **{key: p[1] for key, p in named.items()})
     assert_close(y, expected, "value")
     cotangent = np.random.default_rng(1).normal(size=y.shape)
@@ -231,7 +231,7 @@ def test_one_hot() -> None:
     index = classes(2, 3)
     for number in (-1, 7):
         expected = T.one_hot(torch.tensor(index), number).numpy()
-        np.testing.assert_array_equal(F.one_hot(index, number).numpy(), expected)
+        np.testing.assert_array_equal(functional.one_hot(index, number).numpy(), expected)
 
 
 LAYERS: list[tuple[str, tuple, dict[str, Any], tuple[int, ...]]] = [

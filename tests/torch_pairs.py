@@ -14,7 +14,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.nn import functional as F  # noqa: N812
+from minigrad.nn import functional
 
 torch = pytest.importorskip("torch")
 T, L = torch.nn.functional, torch.linalg
@@ -38,7 +38,9 @@ PAIRS: list[Pair] = []
 
 def row(name: str, theirs: Any, draw: Any, ours: Any = None, gradient: bool = True) -> None:
     """Add a pair to the table."""
-    chosen = ours or getattr(ops, name, None) or getattr(F, name, None) or getattr(mg, name)
+    chosen = (
+        ours or getattr(ops, name, None) or getattr(functional, name, None) or getattr(mg, name)
+    )
     PAIRS.append(Pair(name, theirs, draw, chosen, gradient))
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from torch_pairs import (
     Drawn,
-    F,
     Rng,
     T,
     coin,
+    functional,
     narrowed,
     normal,
     of_one_axis,
@@ -194,7 +194,7 @@ def _torch_pad(x: Any, pad_width: Any, mode: str) -> Any:
 
 
 def _nn_pad(x: Any, pad_width: Any, mode: str) -> Any:
-    return F.pad(x, [n for pair in pad_width[:1:-1] for n in pair], mode)
+    return functional.pad(x, [n for pair in pad_width[:1:-1] for n in pair], mode)
 
 
 row("pad", _torch_pad, _pad)
