@@ -51,12 +51,8 @@ class _Detector:
 def detect_anomaly() -> Iterator[None]:
     """Within: the first op, in a forward or a backward, that makes a non-finite value raises
     AnomalyError, which names it, the module it ran in, and the line of your program."""
-    previous = tape.state.watch
-    tape.state.watch = _Detector()
-    try:
+    with tape.watching(_Detector()):
         yield
-    finally:
-        tape.state.watch = previous
 
 
 def _first_bad(array: Array) -> tuple[int, ...] | None:

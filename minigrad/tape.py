@@ -384,6 +384,17 @@ def set_recording(recording: bool) -> Iterator[None]:
         state.recording = previous
 
 
+@contextmanager
+def watching(watch: Watch) -> Iterator[None]:
+    """Let `watch` see the ops of this thread until the context ends."""
+    previous = state.watch
+    state.watch = watch
+    try:
+        yield
+    finally:
+        state.watch = previous
+
+
 def no_grad() -> Any:
     """Context manager and decorator: ops within are not recorded and need no gradient."""
     return set_recording(False)

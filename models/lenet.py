@@ -19,6 +19,8 @@ PAPER = Paper(
     1998,
     "0.95 % of MNIST's test digits",
 )
+MNIST = Preprocessing(SIZE, SIZE, (0.1000369271,), (0.2752173462,))
+"""Mean and deviation of MNIST's training pictures with the black around them."""
 
 
 class LeNet5(nn.Module):
@@ -51,7 +53,7 @@ class LeNet5(nn.Module):
         return self.classifier(self.features_detector(x).flatten(1))
 
 
-@network(size=SIZE, paper=PAPER, preprocessing=Preprocessing(SIZE, SIZE, (0.0,), (1.0,)))
+@network(size=SIZE, paper=PAPER, preprocessing=MNIST)
 def lenet5(in_channels: int = 1, num_classes: int = 10) -> LeNet5:
     """LeNet-5 with fresh weights; see `LeNet5`."""
     return LeNet5(in_channels, num_classes)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from minigrad import models
 from minigrad.cli.run_folder import BEST, CONFIG, LAST, RunFolder
-from minigrad.data import DATASETS, Preprocessing
+from minigrad.data import Preprocessing
 from minigrad.errors import ArgumentError, CheckpointError, MinigradError
 from minigrad.nn import Module
 from minigrad.serialization import load
@@ -21,9 +21,6 @@ from minigrad.tensor import Tensor
 
 # Where training scripts put the state_dict, and what wrappers put in front of its keys.
 NESTS = ("state_dict", "model_state_dict", "model", "network", "net", "module")
-# Of MNIST's training pictures with the black around them, which LeNet-5 is made for.
-MNIST_MEAN, MNIST_STD = 0.1000369271, 0.2752173462
-
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 
 
@@ -119,11 +116,7 @@ def published(name: str, channels: int) -> Preprocessing:
     `models.preprocessing(name)` says so, with `resize` (the length of the shorter side), `crop`
     (the side of the square cut out), and `mean` and `std` by channel.
     """
-    told = getattr(models, "preprocessing", None)
-    if told is None:  # LeNet-5, the one network: MNIST's digits with black around them
-        grey = (MNIST_MEAN,) * channels, (MNIST_STD,) * channels
-        return Preprocessing((channels, 32, 32), *grey, DATASETS["mnist"].side)
-    found = told(name)
+    found = models.preprocessing(name)
     mean, std = (
         tuple(values) if len(values) == channels else (sum(values) / len(values),) * channels
         for values in (found.mean, found.std)

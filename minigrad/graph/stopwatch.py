@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from minigrad import tape
 from minigrad.errors import ArgumentError
 from minigrad.gradients import grad
-from minigrad.graph.tracing import named_tensors
+from minigrad.graph.tracing import loss_of, named_tensors
 from minigrad.op import Op
 from minigrad.spec import Spec
 from minigrad.tape import Frame
@@ -145,10 +144,10 @@ def run_step(
     """When the phases began, the seconds of the forward (with the sum of all outputs, if they are
     to be differentiated), and those of the backward; ops are seen by `watch`, and no tensor's
     `grad` is touched."""
-    with _watched(watch), tape.set_recording(backward):
+    with tape.watching(watch), tape.set_recording(backward):
         started = time.perf_counter()
         result = fn(*inputs)
-        total = _sum(result) if backward else None
+        total = _loss(result) if backward else None
         forward = time.perf_counter() - started
         if total is None:
             return (started, started + forward), forward, 0.0
@@ -162,25 +161,9 @@ def run_step(
     return (started, turned), forward, seconds
 
 
-@contextmanager
-def _watched(watch: Any) -> Iterator[None]:
-    previous = tape.state.watch
-    tape.state.watch = watch
-    try:
-        yield
-    finally:
-        tape.state.watch = previous
-
-
-def _sum(result: Any) -> Tensor:
-    """The loss that a trace with its backward takes too."""
-    outputs = [y for _, y in named_tensors("output", result)]
-    if len(outputs) == 1 and outputs[0].size == 1:
-        total: Any = outputs[0]
-    else:
-        sums = [y.sum() for y in outputs if y.requires_grad]
-        total = sum(sums[1:], sums[0]) if sums else None
-    if total is None or not total.requires_grad:
+def _loss(result: Any) -> Tensor:
+    total = loss_of([y for _, y in named_tensors("output", result)])
+    if total is None:
         raise ArgumentError(
             "profile: no output depends on anything that requires a gradient; give inputs that "
             "do, or pass backward=False"

@@ -131,6 +131,15 @@ def named_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
             yield from named_tensors(f"{name}.{i}", item)
 
 
+def loss_of(outputs: Sequence[Tensor]) -> Tensor | None:
+    """What is differentiated where no loss is given: an output of one element, or the sum of all;
+    None where that requires no gradient."""
+    if len(outputs) == 1 and outputs[0].size == 1:
+        return outputs[0] if outputs[0].requires_grad else None
+    sums = [y.sum() for y in outputs if y.requires_grad]
+    return sum(sums[1:], sums[0]) if sums else None
+
+
 def _differentiate(
     tracer: Tracer,
     result: Any,
@@ -139,18 +148,10 @@ def _differentiate(
 ) -> dict[str, Tensor]:
     """The loss, where it is not an output already, and the gradients, by name."""
     known = [tracer.current(y) for y in outputs.values()]
-    if loss is not None:
-        total = tracer.current(loss(result))
-    elif len(known) == 1 and known[0].size == 1:
-        total = known[0]
-    else:
-        sums = [y.sum() for y in known if y.requires_grad]
-        if not sums:
-            raise TraceError("trace: backward, but no output depends on what requires a gradient")
-        total = sum(sums[1:], sums[0])
-    wanted = {leaf.name: node for node, leaf in tracer.leaves.items() if leaf.requires_grad}
-    if not total.requires_grad:
+    total = loss_of(known) if loss is None else tracer.current(loss(result))
+    if total is None or not total.requires_grad:
         raise TraceError("trace: backward, but no output depends on what requires a gradient")
+    wanted = {leaf.name: node for node, leaf in tracer.leaves.items() if leaf.requires_grad}
     stand_ins = [tracer.stand_in(node) for node in wanted.values()]
     found = grad([total], stand_ins, allow_unused=True)
     gradients = {f"grad.{n}": g for n, g in zip(wanted, found, strict=True) if g is not None}
