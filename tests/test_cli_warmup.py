@@ -16,7 +16,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 
@@ -24,6 +23,7 @@ import minigrad as mg
 from minigrad import nn, optim, threads
 from minigrad.kernels import cache, jit, warmup
 from minigrad.kernels.jit import Kernel
+from minigrad.kernels.launch import numba
 
 MODULES = {module.__name__.rpartition(".")[2]: module for module in warmup.modules()}
 
