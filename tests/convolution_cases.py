@@ -120,6 +120,20 @@ def _direct(draw: Any, groups: st.SearchStrategy[int]) -> Shape:
 
 
 @st.composite
+def _copied(draw: Any) -> Shape:
+    """So deep that what the pixels see is copied, in one slab and in several."""
+    shape = draw(_direct(st.sampled_from([1, 1, 2])))
+    kernel = tuple([min(length, 3) for length in shape.kernel])
+    deep = {
+        "depth": draw(st.sampled_from([33, 130, 512])),
+        "filters": draw(st.sampled_from([33, 300])),
+    }
+    return shape._replace(
+        images=1, out=tuple([1 + n % 3 for n in shape.out]), kernel=kernel, **deep
+    )
+
+
+@st.composite
 def _matrix_products(draw: Any) -> Shape:
     shape = draw(_direct(st.sampled_from([1, 1, 2, 3])))
     ones = (1,) * len(shape.out)
@@ -197,7 +211,7 @@ def convolutions(draw: Any, winograd_tilings: int = 0, dtypes: Any = (FLOAT32, F
     so many tilings, where each has to be compiled (0 for all)."""
     dtype = draw(st.sampled_from(dtypes))
     direct = _direct(st.sampled_from([1, 1, 1, 2, 3]))
-    kinds = [direct, direct, _matrix_products(), _depthwise()]
+    kinds = [direct, direct, _copied(), _matrix_products(), _depthwise()]
     if dtype == FLOAT32:
         kinds += [_winograd(winograd_tilings)] * 2
     shape: Shape = draw(st.one_of(kinds))

@@ -13,10 +13,11 @@ import numpy as np
 from minigrad.kernels import buffers
 from minigrad.kernels.direct_plan import Plan, forward_plan, input_grad_plan
 from minigrad.kernels.finish import Finish
+from minigrad.kernels.im2col import gather
 from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
 from minigrad.kernels.packing import pack
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import lanes, load, load_some, store, take
+from minigrad.kernels.simd import take
 from minigrad.kernels.tile import tiling
 from minigrad.kernels.window import Lengths
 
@@ -68,14 +69,17 @@ def _run(
     threads = most_threads()
     for part in plan.products:
         wide = part.form.columns(dtype)
-        shape = groups, -(-columns // wide), len(part.runs) * part.length, wide
+        shape = groups, -(-columns // wide), part.numbers, wide
         panels = buffers.empty(shape, dtype)
         steps = plan.outer_step, plan.column_step, plan.group_step
         pack(weight.reshape(-1), part.places, *steps, columns, panels)
         bias = np.zeros((groups, shape[1] * wide), dtype)
         if finish.bias is not None:
             bias[:, :columns] = finish.bias.reshape(groups, columns)
-        partial = part.block * wide if len(part.runs) > part.together else 0
+        # Sums of parts of a slab are kept for a panel, those of parts of all for a share of them.
+        kept = part.share if part.slab < part.numbers else 1
+        partial = kept * part.block * wide if part.length * part.together < part.numbers else 0
+        sight = part.sight
         product_over_runs(*part.form.key)(
             x.reshape(-1),
             part.runs,
@@ -95,10 +99,14 @@ def _run(
             finish.slope,
             finish.most,
             buffers.empty((threads, partial), dtype),
-            part.copies,
-            part.copy_length,
-            part.copy_stride,
-            buffers.empty((threads, part.block * part.copy_stride), dtype),
+            sight.size,
+            sight.times,
+            sight.shifts,
+            sight.span,
+            sight.depth,
+            part.slab,
+            part.stride,
+            buffers.empty((threads, part.block * part.stride), dtype),
             np.zeros(1, np.int64),
         )
 
@@ -157,33 +165,6 @@ def walk(
         starts[i] = starts[rows - 1]
 
 
-@inner
-def copy_rows(
-    x: np.ndarray, starts: np.ndarray, rows: int, runs: np.ndarray, length: int,
-    copies: np.ndarray, stride: int,
-) -> None:  # fmt: skip
-    """Copy the runs of x that row i consists of, one after the other, to copies[i * stride :], and
-    have starts[i] point there. Writes less than a vector beyond the last run."""
-    wide = lanes(x)
-    rest = length % wide
-    for row in range(rows):
-        target = row * stride
-        for run in range(len(runs)):
-            source = starts[row] + runs[run]
-            for i in range(0, length - rest, wide):
-                store(copies, target + i, load(x, source + i))
-            tail = source + length - rest
-            if tail + wide <= len(x):
-                # What is read too much the next run overwrites.
-                store(copies, target + length - rest, load(x, tail))
-            elif rest > 0:
-                store(copies, target + length - rest, load_some(x, tail, rest))
-            target += length
-        starts[row] = row * stride
-    for row in range(rows, len(starts)):
-        starts[row] = starts[rows - 1]
-
-
 @cache
 def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel whose tiles are `vectors` vectors wide and `rows` high.
@@ -215,21 +196,27 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
         slope: float,
         most: float,
         partial: np.ndarray,
-        copies: np.ndarray,
-        copy_length: int,
-        copy_stride: int,
+        size: np.ndarray,
+        times: np.ndarray,
+        shifts: np.ndarray,
+        span: int,
+        sight: int,
+        slab: int,
+        stride: int,
         copied: np.ndarray,
         queue: np.ndarray,
     ) -> None:
-        # panels: (groups, panels, runs * length, tile's columns); bias: (groups * panels *
-        # columns); x_steps, out_steps: of the image, depth, height, width, then of the group;
-        # partial: (threads, block * a tile's columns); copied: (threads, block * copy_stride).
+        # panels: (groups, panels, numbers, tile's columns); bias: (groups * panels * columns);
+        # x_steps, out_steps: of the image, depth, height, width, then of the group; partial:
+        # (threads, panels of a slab's sums * block * a tile's columns); copied: (threads, block *
+        # stride). What `im2col.gather` takes is only used where stride is not 0.
         groups, count, depth, wide = panels.shape
         total = sizes[0] * sizes[1] * sizes[2] * sizes[3]
         blocks = (total + block - 1) // block
         shares = (count + share - 1) // share
         flat, nothing = panels.reshape(-1), np.zeros(wide, x.dtype)
-        lines = np.empty(block + ROWS, np.int64)
+        lines, chunk = np.empty(block + ROWS, np.int64), together * length
+        area = block * wide if slab < depth else 0
         for row in range(block + ROWS):
             lines[row] = min(row, block - 1) * wide
         for worker in prange(len(copied)):
@@ -242,34 +229,44 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
                 group = job // blocks // shares
                 begin = job // blocks % shares * share
                 height = min(block, total - first)
-                walk(starts, first, height, sizes, x_steps, group * x_steps[4])
                 walk(ends, first, height, sizes, out_steps, origin + group * out_steps[4])
-                source = x
-                if copy_stride > 0:
-                    source = copied[worker]
-                    copy_rows(x, starts, height, copies, copy_length, source, copy_stride)
-                for panel in range(begin, min(count, begin + share)):
-                    place, column = (group * count + panel) * wide, panel * wide
-                    for run in range(0, len(runs), together):
-                        many = min(together, len(runs) - run)
-                        last = run + many == len(runs)
-                        for row in range(0, height, ROWS):
-                            sums = start(bias, place) if run == 0 else start(nothing, 0)
-                            sums = multiply_add(
-                                sums, source, starts, row, runs, run, many,
-                                length, 1, flat, place * depth + run * length * wide, wide,
-                            )  # fmt: skip
-                            if run > 0:
-                                sums = add(sums, totals, lines, row, ROWS, 0, wide)
-                            left, width = height - row, columns - column
-                            if not last:
-                                save(sums, totals, lines, row, left, 0, wide)
-                                continue
-                            if len(residual) > 0:
-                                sums = add(sums, residual, ends, row, left, column, width)
-                            if slope != 1.0 or most != np.inf:
-                                sums = bend(sums, slope, most)
-                            save(sums, out, ends, row, left, column, width)
+                if stride == 0:
+                    walk(starts, first, height, sizes, x_steps, group * x_steps[4])
+                else:
+                    for row in range(block + ROWS):
+                        starts[row] = min(row, height - 1) * stride
+                for bottom in range(0, depth, slab):
+                    top, source = min(depth, bottom + slab), x
+                    if stride > 0:
+                        source = copied[worker]
+                        gather(
+                            x, group * sight, size, sizes, times, shifts, span, sight,
+                            first, height, bottom, top, source, stride,
+                        )  # fmt: skip
+                    for panel in range(begin, min(count, begin + share)):
+                        place, column = (group * count + panel) * wide, panel * wide
+                        kept = (panel - begin) * area
+                        for number in range(bottom, top, chunk):
+                            run, last = (number - bottom) // length, number + chunk >= depth
+                            many = (min(chunk, top - number) + length - 1) // length
+                            for row in range(0, height, ROWS):
+                                sums = start(bias, place) if number == 0 else start(nothing, 0)
+                                sums = multiply_add(
+                                    sums, source, starts, row,
+                                    runs, run, many, min(length, top - number), 1,
+                                    flat, place * depth + number * wide, wide,
+                                )  # fmt: skip
+                                if number > 0:
+                                    sums = add(sums, totals, lines, row, ROWS, kept, wide)
+                                left, width = height - row, columns - column
+                                if not last:
+                                    save(sums, totals, lines, row, left, kept, wide)
+                                    continue
+                                if len(residual) > 0:
+                                    sums = add(sums, residual, ends, row, left, column, width)
+                                if slope != 1.0 or most != np.inf:
+                                    sums = bend(sums, slope, most)
+                                save(sums, out, ends, row, left, column, width)
                 job = take(queue, 0)
 
     return over_runs

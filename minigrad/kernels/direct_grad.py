@@ -6,18 +6,19 @@ are filters, and the summands are the output's pixels, taken in chunks that stay
 
 from __future__ import annotations
 
+import math
 from functools import cache, lru_cache
 
 import numpy as np
 
 from minigrad.kernels import buffers
 from minigrad.kernels.direct import padded
-from minigrad.kernels.direct_plan import filter_places, is_pointwise, outer_sum
+from minigrad.kernels.direct_plan import filter_places, outer_sum
+from minigrad.kernels.im2col import gather, row_stride, sight_of
 from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
 from minigrad.kernels.packing import unpack
 from minigrad.kernels.problem import Problem
 from minigrad.kernels.simd import lanes, load, load_some, store, store_some, take
-from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
 
 __all__ = ["by_filter", "weight_grad"]
@@ -27,8 +28,9 @@ __all__ = ["by_filter", "weight_grad"]
 BLOCK = 256
 CHUNK_BYTES = 5 << 17
 LEAST_PIXELS, MOST_PIXELS = 64, 512
-# Pixels no farther apart than this, in bytes, share lines of memory: they are read in place, as
-# packing the taps of so few channels would take as long as multiplying them.
+# Pixels no farther apart than this, in bytes, share lines of memory: they are read in place, from
+# an input with its zeros around it, as copying the taps of so few channels would take as long as
+# multiplying them.
 NEAR = 64
 # Jobs there are at least, if there can be: where blocks are few, the sum over pixels is cut into
 # parts, which are added in order, as long as these together are no larger than this. How it is cut
@@ -49,62 +51,61 @@ class _Plan:
     """How one shape is computed: where taps and pixels lie, and what is done together."""
 
     def __init__(self, problem: Problem) -> None:
-        (_, H, W), C = problem.padded, problem.channels
-        self.depth, self.filters = C // problem.groups, problem.filters // problem.groups
-        steps = H * W * C, W * C, C
-        self.taps = outer_sum(
-            *[
-                np.arange(axis.kernel) * axis.dilation * step
-                for axis, step in zip(problem.axes, steps, strict=True)
-            ],
-            np.arange(self.depth),
-        )
-        whole_row = problem.groups == 1 and problem.dilation[2] == 1
-        self.segment = problem.kernel[2] * C if whole_row else self.depth
-        self.form = tiling_for(len(self.taps), self.filters, problem.dtype)
+        itemsize = problem.dtype.itemsize
+        self.sight = sight_of(problem)
+        self.taps, self.filters = self.sight.numbers, problem.filters // problem.groups
+        self.form = tiling_for(self.taps, self.filters, problem.dtype)
         self.wide = self.form.columns(problem.dtype)
         self.panels = -(-self.filters // self.wide)
-        rows, height = -(-len(self.taps) // self.form.rows), -(-len(self.taps) // BLOCK)
+        rows, height = -(-self.taps // self.form.rows), -(-self.taps // BLOCK)
         across = -(-self.filters // BLOCK)
         self.row_block = -(-rows // height) * self.form.rows
         self.panel_block = -(-self.panels // across)
-        lanes, itemsize = target.lanes(problem.dtype.itemsize), problem.dtype.itemsize
-        # One vector more: rows a power of two apart would meet in the same lines of the cache.
-        self.step = problem.stride[2] * C
+        self.step = problem.stride[2] * problem.channels
         near = self.step * itemsize <= NEAR
-        self.tap_stride = 0 if near else -(-self.row_block // lanes) * lanes + lanes
+        self.tap_stride = 0 if near else row_stride(self.row_block, itemsize)
         columns = self.panel_block * self.wide
         room = CHUNK_BYTES // itemsize - self.row_block * columns
         pixels = max(LEAST_PIXELS, min(MOST_PIXELS, room // (self.tap_stride + columns)))
-        self._cut(problem, pixels)
+        self.places, self.runs, self.chunks = (_near if near else _apart)(problem, pixels)
         blocks = problem.groups * height * across
-        size = len(self.taps) * problem.filters * itemsize
+        size = self.taps * problem.filters * itemsize
         parts = max(1, min(-(-JOBS // blocks), PART_BYTES // size, len(self.chunks)))
         self.longest = int((self.chunks[:, 1] * self.chunks[:, 2]).max())
         self.together = -(-len(self.chunks) // parts)
         self.parts = -(-len(self.chunks) // self.together)
 
-    def _cut(self, problem: Problem, pixels: int) -> None:
-        """Cut the output into chunks of about so many pixels."""
-        (D, H, W), C = problem.padded, problem.channels
-        (depth, height, width), stride = problem.out, problem.stride
-        # With fewer windows than fit, the pixels that are seen have gaps between the rows.
-        if is_pointwise(problem) and set(stride) == {1} and problem.out == problem.size:
-            total = problem.images * depth * height * width
-            firsts = np.arange(0, total, pixels)
-            self.runs, counts = firsts * C, np.ones_like(firsts)
-            runs, lengths = np.arange(len(firsts)), np.minimum(pixels, total - firsts)
-        else:
-            self.runs = outer_sum(
-                np.arange(problem.images) * D * H * W * C,
-                np.arange(depth) * stride[0] * H * W * C,
-                np.arange(height) * stride[1] * W * C,
-            )
-            many = max(1, pixels // width)
-            runs = np.arange(0, len(self.runs), many)
-            counts, lengths = np.minimum(many, len(self.runs) - runs), np.full_like(runs, width)
-            firsts = runs * width
-        self.chunks = np.stack([runs, counts, lengths, firsts], axis=1)
+
+def _apart(problem: Problem, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """No places: what the pixels see is copied, `pixels` of them a chunk."""
+    total = problem.images * math.prod(problem.out)
+    firsts = np.arange(0, total, pixels)
+    lengths = np.minimum(pixels, total - firsts)
+    ones, none = np.ones_like(firsts), np.zeros(0, np.int64)
+    return none, none, np.stack([ones * 0, ones, lengths, firsts], axis=1)
+
+
+def _near(problem: Problem, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where in the padded input the taps lie, and the rows of pixels, of which chunks have some."""
+    (D, H, W), C = problem.padded, problem.channels
+    (depth, height, width), stride = problem.out, problem.stride
+    steps = np.array([H * W * C, W * C, C])
+    taps = outer_sum(
+        *[
+            np.arange(axis.kernel) * axis.dilation * step
+            for axis, step in zip(problem.axes, steps, strict=True)
+        ],
+        np.arange(C // problem.groups),
+    )
+    lines = outer_sum(
+        np.arange(problem.images) * D * H * W * C,
+        np.arange(depth) * stride[0] * steps[0],
+        np.arange(height) * stride[1] * steps[1],
+    )
+    many = max(1, pixels // width)
+    first = np.arange(0, len(lines), many)
+    counts, lengths = np.minimum(many, len(lines) - first), np.full_like(first, width)
+    return taps, lines, np.stack([first, counts, lengths, first * width], axis=1)
 
 
 @lru_cache(maxsize=256)
@@ -114,16 +115,15 @@ def _plan(problem: Problem) -> _Plan:
 
 def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """The gradient of the weight from x (N, D, H, W, C) and grad (N, OD, OH, OW, K)."""
-    plan, source = _plan(problem), padded(x, problem)
+    plan = _plan(problem)
     across, threads = plan.panels * plan.wide, most_threads()
-    sums = buffers.empty((plan.parts, problem.groups, len(plan.taps), across), problem.dtype)
+    sums = buffers.empty((plan.parts, problem.groups, plan.taps, across), problem.dtype)
+    source = x if plan.tap_stride else padded(x, problem)
     product_over_pixels(*plan.form.key)(
         source.reshape(-1),
-        plan.taps,
-        plan.segment,
+        plan.places,
         plan.runs,
         plan.step,
-        plan.depth,
         grad.reshape(-1),
         plan.filters,
         plan.chunks,
@@ -131,47 +131,13 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
         plan.row_block,
         plan.panel_block,
         sums,
+        *plan.sight,
         plan.tap_stride,
         buffers.empty((threads, plan.longest * plan.tap_stride), problem.dtype),
         buffers.empty((threads, plan.longest * plan.panel_block * plan.wide), problem.dtype),
         np.zeros(1, np.int64),
     )
     return by_filter(sums, problem)
-
-
-@inner
-def gather_taps(
-    x: np.ndarray,
-    taps: np.ndarray,
-    first: int,
-    count: int,
-    segment: int,
-    origin: int,
-    step: int,
-    pixels: int,
-    packed: np.ndarray,
-    place: int,
-    stride: int,
-) -> None:
-    """packed[place + pixel * stride + i] = x[origin + pixel * step + taps[first + i]], i < count;
-    so many taps as a segment has lie side by side in x. Reaches less than a vector beyond."""
-    wide = lanes(x)
-    for pixel in range(pixels):
-        source, target = origin + pixel * step, place + pixel * stride - first
-        tap = first
-        while tap < first + count:
-            stop = min(first + count, (tap // segment + 1) * segment)
-            at = source + taps[tap]
-            for i in range(0, stop - tap - wide + 1, wide):
-                store(packed, target + tap + i, load(x, at + i))
-            rest = (stop - tap) % wide
-            begin = stop - tap - rest
-            if at + begin + wide <= len(x):
-                # What is read too much the next run overwrites.
-                store(packed, target + tap + begin, load(x, at + begin))
-            elif rest > 0:
-                store(packed, target + tap + begin, load_some(x, at + begin, rest))
-            tap = stop
 
 
 @inner
@@ -210,11 +176,9 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
     @kernel(name=f"direct_grad.product_over_pixels_{vectors}_{rows}_{narrow}")
     def over_pixels(
         x: np.ndarray,
-        taps: np.ndarray,
-        segment: int,
+        places: np.ndarray,
         runs: np.ndarray,
         step: int,
-        depth: int,
         grad: np.ndarray,
         filters: int,
         chunks: np.ndarray,
@@ -222,15 +186,21 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
         row_block: int,
         panel_block: int,
         out: np.ndarray,
+        size: np.ndarray,
+        grid: np.ndarray,
+        times: np.ndarray,
+        shifts: np.ndarray,
+        span: int,
+        depth: int,
         tap_stride: int,
         packed_taps: np.ndarray,
         packed_columns: np.ndarray,
         queue: np.ndarray,
     ) -> None:
-        # x[group * depth + runs[r] + t * step + taps[row]]: what tap `row` sees at pixel t of run
-        # r. chunks: (count, 4), of each the first run, how many, their length, the first pixel;
-        # `together` of them go into one sum. out: (sums, groups, taps, panels' columns). Where
-        # tap_stride is 0, x is read in place.
+        # chunks: (count, 4), of each the first run of pixels, how many, their length, the first
+        # pixel; `together` of them go into one sum. out: (sums, groups, taps, panels' columns).
+        # Where tap_stride is 0, x is read in place, at group * depth + runs[r] + t * step +
+        # places[row] what tap `row` sees at pixel t of run r; else as `im2col.gather` finds it.
         sums, groups, height, across = out.shape
         flat, wide = out.reshape(-1), VECTORS * lanes(x) // narrow
         panels, pixel_step = across // wide, groups * filters
@@ -251,7 +221,7 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
                 starts, ends = np.empty(count + ROWS, np.int64), np.empty(count + ROWS, np.int64)
                 for row in range(count + ROWS):
                     tap = first_row + min(row, count - 1)
-                    starts[row] = tap - first_row if tap_stride > 0 else group * depth + taps[tap]
+                    starts[row] = tap - first_row if tap_stride > 0 else group * depth + places[tap]
                     ends[row] = (part * height + tap) * across + first_panel * wide
                 first_chunk = number * together
                 for chunk in range(first_chunk, min(len(chunks), first_chunk + together)):
@@ -260,14 +230,12 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
                     # What is multiplied, in place: so many runs of so many pixels so far apart.
                     source, begins, apart = x, runs, step
                     if tap_stride > 0:
-                        for r in range(many):
-                            origin = group * depth + runs[run + r]
-                            gather_taps(
-                                x, taps, first_row, count, segment, origin, step, length,
-                                seen, r * length * tap_stride, tap_stride,
-                            )  # fmt: skip
+                        gather(
+                            x, group * depth, size, grid, times, shifts, span, depth,
+                            chunks[chunk, 3], pixels, first_row, first_row + count,
+                            seen, tap_stride,
+                        )  # fmt: skip
                         source, begins, apart = seen, here, tap_stride
-                        run, many, length = 0, 1, pixels
                     origin = chunks[chunk, 3] * pixel_step + group * filters + first_panel * wide
                     gather_columns(grad, origin, pixel_step, pixels, columns, wide, given)
                     for panel in range(width):

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigrad.kernels.im2col import Sight, beyond, row_stride, runs_across, sight_of
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.target import target
 from minigrad.kernels.tile import Tiling, tiling_for
 from minigrad.kernels.window import Axis, Lengths
 
@@ -28,13 +28,20 @@ __all__ = [
 
 # Bytes of the input that one job reads, again for each panel of filters.
 BLOCK_BYTES = 1 << 18
-# Rows a multiple of so many bytes apart meet in the same few lines of the first cache; a
-# job copies them to where they do not.
+# Rows a multiple of so many bytes apart meet in the same few lines of the first cache: a job copies
+# them to where they do not. So it does with rows that see something beyond the input, and with sums
+# over runs shorter than this.
 CONFLICT = 2048
-# So it does with rows that are sums over runs shorter than this, and each then is one run.
 SHORT_RUN = 4
+# Numbers of a row that are copied at a time: with all rows of a job they stay in the second cache.
+SLAB = 768
+# An input with pixels of no more bytes than this, or for fewer columns, is copied as a whole, with
+# zeros around it: for so few products copies of rows would take too long.
+THIN_PIXEL = 64
+FEW_COLUMNS = 32
 # Tiles of rows a job takes at least and at most.
 LEAST_TILES, MOST_TILES = 2, 16
+NOTHING: Lengths = (0, 0, 0)
 # Products that are summed in one go; such sums are then added, which rounds less than one long sum.
 LONGEST_SUM = 256
 # Fewer jobs than this, and the panels are shared out as well.
@@ -61,16 +68,17 @@ class Runs(NamedTuple):
     x_steps: np.ndarray  # how far apart they lie in the input, and its groups
     out_steps: np.ndarray  # and in the output
     origin: int  # of the first in the output
-    runs: np.ndarray  # what is summed: where each run begins, counted from the row's place
+    numbers: int  # how many a row sums
+    runs: np.ndarray  # in which runs: where each begins, counted from the row's place
     length: int
     together: int  # how many runs go into one sum
     places: np.ndarray  # of each number of a filter, in which row of a panel it stands
     form: Tiling
     block: int  # rows and panels of a job
     share: int
-    copies: np.ndarray  # runs that a job copies of its rows before it sums them, if any
-    copy_length: int
-    copy_stride: int  # how far apart the copies of two rows lie
+    sight: Sight  # what a row sees, which is copied a slab at a time if `stride` is not 0
+    slab: int  # numbers
+    stride: int  # how far apart the copies of two rows lie
 
 
 class Plan(NamedTuple):
@@ -88,53 +96,52 @@ class Plan(NamedTuple):
 
 def _runs(
     problem: Problem,
-    sizes: Lengths,
-    x_steps: Lengths,
+    sight: Sight,
     out_steps: Lengths,
     origin: int,
-    offsets: tuple[np.ndarray, ...],
-    pixel: int,
-    depth: int,
     places: np.ndarray,
     columns: int,
 ) -> Runs:
-    """Taps at the outer sum of `offsets`, each of `depth` channels, in as long runs as may be."""
-    across = offsets[-1]
-    if problem.groups == 1 and len(across) > 1 and set(np.diff(across)) == {pixel}:
-        runs, length = outer_sum(*offsets[:-1], across[:1]), len(across) * depth
+    """The sums over what a grid's positions see, in as long runs as may be."""
+    itemsize, numbers = problem.dtype.itemsize, sight.numbers
+    *size, channels = [int(length) for length in sight.size]
+    pixel = np.array(_steps_of((size[0], size[1], size[2]), channels))
+    x_steps = np.array([pixel[0], *pixel[1:] * sight.times, sight.depth])
+    runs, length = sight.shifts @ pixel[1:], sight.span * sight.depth
+    conflict = int(x_steps[3]) * itemsize % CONFLICT == 0
+    short = len(runs) > 1 and length < SHORT_RUN
+    slab, stride = numbers, 0
+    if conflict or short or beyond((size[0], size[1], size[2]), sight):
+        slab = -(-numbers // -(-numbers // SLAB))
+        stride, length = row_stride(slab, itemsize), -(-slab // -(-slab // LONGEST_SUM))
+        runs = np.arange(0, slab, length)
     else:
-        runs, length = outer_sum(*offsets), depth
-    total, lanes = len(runs) * length, target.lanes(problem.dtype.itemsize)
-    copies, copy_length, stride = np.zeros(0, np.int64), length, 0
-    conflict = problem.taps == 1 and x_steps[3] * problem.dtype.itemsize % CONFLICT == 0
-    if conflict or (len(runs) > 1 and length < SHORT_RUN):
-        copies, stride = runs, -(-total // lanes) * lanes + lanes
-        runs, length = np.zeros(1, np.int64), total
-    pieces = -(-length // LONGEST_SUM)
-    if length % pieces == 0:
-        length //= pieces
-        runs = outer_sum(runs, np.arange(pieces) * length)
-    rows = int(np.prod(sizes))
+        pieces = -(-length // LONGEST_SUM)
+        if length % pieces == 0:
+            length //= pieces
+            runs = outer_sum(runs, np.arange(pieces) * length)
+    rows = int(np.prod(sight.grid))
     form = tiling_for(rows, columns, problem.dtype)
-    bytes_of_tile = form.rows * max(x_steps[3], stride) * problem.dtype.itemsize
+    bytes_of_tile = form.rows * max(int(x_steps[3]), stride) * itemsize
     tiles = max(LEAST_TILES, min(MOST_TILES, BLOCK_BYTES // max(1, bytes_of_tile)))
     blocks = -(-rows // (tiles * form.rows)) * problem.groups
     panels = -(-columns // form.columns(problem.dtype))
     shares = max(1, min(panels, -(-JOBS // blocks)))
     return Runs(
-        np.array(sizes, np.int64),
-        np.array(x_steps, np.int64),
+        sight.grid,
+        x_steps,
         np.array(out_steps, np.int64),
         origin,
+        numbers,
         runs,
         length,
-        max(1, LONGEST_SUM // length),
+        1 if stride else max(1, LONGEST_SUM // length),
         places,
         form,
         tiles * form.rows,
         -(-panels // shares),
-        copies,
-        copy_length,
+        sight,
+        slab,
         stride,
     )
 
@@ -147,30 +154,28 @@ def filter_places(taps: int, depth: int) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def forward_plan(problem: Problem) -> Plan:
-    (D, H, W), C, K = problem.padded, problem.channels, problem.filters
+    C, K = problem.channels, problem.filters
     depth, columns, taps = C // problem.groups, K // problem.groups, problem.taps
-    strides, steps = problem.stride, (H * W * C, W * C, C)
-    offsets = tuple(
-        [
-            np.arange(axis.kernel) * axis.dilation * step
-            for axis, step in zip(problem.axes, steps, strict=True)
-        ]
-    )
-    products = _runs(
-        problem,
-        (problem.images, *problem.out),
-        (D * H * W * C, *[s * step for s, step in zip(strides, steps, strict=True)], depth),
-        (*_steps_of(problem.out, K), columns),
-        0,
-        offsets,
-        C,
-        depth,
-        filter_places(taps, depth).reshape(1, -1),
-        columns,
-    )
+    places = filter_places(taps, depth).reshape(1, -1)
+    out_steps = (*_steps_of(problem.out, K), columns)
+    around = problem.before, problem.padded
+    before, lengths = around if _thin(problem, C, columns) else (NOTHING, problem.size)
+    sight = _moved(sight_of(problem), before, lengths)
+    products = _runs(problem, sight, out_steps, 0, places, columns)
     size = depth * taps
-    steps_of_weight = columns * size, size, columns * size
-    return Plan([products], columns, *steps_of_weight, True, problem.before, problem.padded)
+    steps = columns * size, size, columns * size
+    return Plan([products], columns, *steps, True, before, lengths)
+
+
+def _thin(problem: Problem, channels: int, columns: int) -> bool:
+    """Whether zeros are put around the whole input."""
+    return channels * problem.dtype.itemsize <= THIN_PIXEL or columns < FEW_COLUMNS
+
+
+def _moved(sight: Sight, before: Lengths, lengths: Lengths) -> Sight:
+    """The same in a source with zeros around it."""
+    size = np.array((*lengths, sight.size[3]))
+    return sight._replace(size=size, shifts=sight.shifts + np.array(before))
 
 
 def _steps_of(size: Lengths, channels: int) -> Lengths:
@@ -192,32 +197,34 @@ class _Phase(NamedTuple):
     first: int
     positions: int
     taps: np.ndarray  # by the place they connect the first position with, ascending
-    places: np.ndarray  # in the output, counted from the margin
+    places: np.ndarray  # in the output
 
 
 def _phases(axis: Axis) -> list[_Phase]:
-    phases, most = [], margin(axis)[0]
+    phases = []
     taps = np.arange(axis.kernel)[::-1]
     for first in range(min(axis.stride, axis.size)):
         distance = first + axis.before - taps * axis.dilation
         hits = distance % axis.stride == 0
         count = -(-(axis.size - first) // axis.stride)
-        places = distance[hits] // axis.stride + most
+        places = distance[hits] // axis.stride
         phases.append(_Phase(first, count, taps[hits], places))
     return phases
 
 
 @lru_cache(maxsize=256)
 def input_grad_plan(problem: Problem) -> Plan:
-    margins = [margin(axis) for axis in problem.axes]
-    lengths = tuple([axis.out + sum(m) for axis, m in zip(problem.axes, margins, strict=True)])
     C, K = problem.channels, problem.filters
     depth, columns, taps = K // problem.groups, C // problem.groups, problem.taps
-    image, *steps = _steps_of(lengths, K)
     image_out, *out_steps = _steps_of(problem.size, C)
+    before: Lengths = NOTHING
+    lengths = problem.out
+    if _thin(problem, K, columns):
+        margins = [margin(axis) for axis in problem.axes]
+        before = tuple([first for first, _ in margins])
+        lengths = tuple([axis.out + sum(m) for axis, m in zip(problem.axes, margins, strict=True)])
     products, complete = [], True
     for phase in product(*map(_phases, problem.axes)):
-        offsets = tuple([p.places * step for p, step in zip(phase, steps, strict=True)])
         if not all(len(p.taps) for p in phase):
             complete = False
             continue
@@ -226,20 +233,18 @@ def input_grad_plan(problem: Problem) -> Plan:
         places = np.full((depth, taps), -1)
         places[:, used] = np.arange(len(used)) * depth + np.arange(depth)[:, None]
         strides = [s * step for s, step in zip(problem.stride, out_steps, strict=True)]
-        products.append(
-            _runs(
-                problem,
-                (problem.images, *[p.positions for p in phase]),
-                (image, *steps, depth),
-                (image_out, *strides, columns),
-                sum(p.first * step for p, step in zip(phase, out_steps, strict=True)),
-                offsets,
-                K,
-                depth,
-                places,
-                columns,
-            )
+        shifts, span = runs_across(problem, tuple([p.places for p in phase]))
+        sight = Sight(
+            np.array((*problem.out, K)),
+            np.array((problem.images, *[p.positions for p in phase])),
+            np.ones(3, np.int64),
+            shifts,
+            span,
+            depth,
         )
-    before = tuple([first for first, _ in margins])
-    steps_of_weight = columns * taps, taps, depth * columns * taps
-    return Plan(products, columns, *steps_of_weight, complete, before, lengths)
+        origin = sum(p.first * step for p, step in zip(phase, out_steps, strict=True))
+        steps = (image_out, *strides, columns)
+        sight = _moved(sight, before, lengths)
+        products.append(_runs(problem, sight, steps, origin, places, columns))
+    strides_of_weight = columns * taps, taps, depth * columns * taps
+    return Plan(products, columns, *strides_of_weight, complete, before, lengths)
