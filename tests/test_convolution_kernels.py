@@ -19,7 +19,7 @@ from hypothesis import given
 
 from minigrad import threads
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
-from minigrad.kernels import direct_grad, direct_plan, reference, tile, winograd
+from minigrad.kernels import direct_grad, direct_plan, reference, streaming, tile, winograd
 from minigrad.kernels.convolution import (
     algorithms,
     convolve,
@@ -339,6 +339,29 @@ def test_wrong_arguments_never_reach_the_loops(call: Callable[[], Any], error: t
     with pytest.raises(error) as caught:
         call()
     assert len(str(caught.value)) > 30 and str(caught.value).startswith("convolve")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [(5, 5), (60, 60)])
+@pytest.mark.parametrize(("kernel", "stride"), [((1, 1), ONES), ((3, 3), ONES), ((3, 3), (2, 2))])
+def test_results_stored_past_the_caches(
+    monkeypatch: pytest.MonkeyPatch, dtype: Any, size: Any, kernel: Any, stride: Any
+) -> None:
+    # Whole cache lines of channels, and less; both signs of the epilogue.
+    for channels, filters in ((32, 48), (48, 33)):
+        x, weight, _ = random_arrays(channels, filters, size)
+        x, weight = x.astype(dtype), weight[:, :, : kernel[0], : kernel[1]].astype(dtype)
+        side = kernel[0] // 2
+        out = tuple([(n + 2 * side - kernel[0]) // stride[0] + 1 for n in size])
+        window = stride, ((side, side), (side, side)), ONES, 1
+        grad = np.ones((len(x), filters, *out), dtype)
+        found = []
+        for streamed in (0, 1 << 60):
+            monkeypatch.setattr(streaming, "STREAMED", streamed)
+            y = convolve(x, weight, None, out, *window, None, "relu")
+            found.append((y, convolve_input_grad(grad, weight, size, *window)))
+        for past, ordinary in zip(*found, strict=True):
+            np.testing.assert_array_equal(past, ordinary)
 
 
 def test_padding_far_beyond_the_input() -> None:

@@ -17,7 +17,8 @@ from minigrad.kernels.im2col import gather
 from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
 from minigrad.kernels.packing import pack
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import take
+from minigrad.kernels.simd import prefetch, take
+from minigrad.kernels.streaming import LINE, drain, streams
 from minigrad.kernels.tile import tiling
 from minigrad.kernels.window import Lengths
 
@@ -80,6 +81,8 @@ def _run(
         kept = part.share if part.slab < part.numbers else 1
         partial = kept * part.block * wide if part.length * part.together < part.numbers else 0
         sight = part.sight
+        # Whole vectors only are stored past the caches.
+        streamed = not columns * dtype.itemsize % LINE and part.form.narrow == 1 and streams(out)
         product_over_runs(*part.form.key)(
             x.reshape(-1),
             part.runs,
@@ -107,6 +110,8 @@ def _run(
             part.slab,
             part.stride,
             buffers.empty((threads, part.block * part.stride), dtype),
+            part.adjoining,
+            streamed,
             np.zeros(1, np.int64),
         )
 
@@ -165,6 +170,16 @@ def walk(
         starts[i] = starts[rows - 1]
 
 
+@inner
+def fetch(x: np.ndarray, place: int, stop: int, lines: int) -> int:
+    """Have so many lines fetched from x[place] on, as far as `stop`; returns where they end."""
+    step = LINE // x.itemsize
+    end = min(stop, place + lines * step)
+    for i in range(place, end, step):
+        prefetch(x, i)
+    return max(place, end)
+
+
 @cache
 def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel whose tiles are `vectors` vectors wide and `rows` high.
@@ -204,18 +219,25 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
         slab: int,
         stride: int,
         copied: np.ndarray,
+        adjoining: bool,
+        streamed: bool,
         queue: np.ndarray,
     ) -> None:
         # panels: (groups, panels, numbers, tile's columns); bias: (groups * panels * columns);
         # x_steps, out_steps: of the image, depth, height, width, then of the group; partial:
         # (threads, panels of a slab's sums * block * a tile's columns); copied: (threads, block *
-        # stride). What `im2col.gather` takes is only used where stride is not 0.
+        # stride). What `im2col.gather` takes is only used where stride is not 0. `adjoining`: the
+        # rows of x lie one after the other, each all that is summed.
         groups, count, depth, wide = panels.shape
         total = sizes[0] * sizes[1] * sizes[2] * sizes[3]
         blocks = (total + block - 1) // block
         shares = (count + share - 1) // share
+        jobs, chunk = groups * blocks * shares, together * length
         flat, nothing = panels.reshape(-1), np.zeros(wide, x.dtype)
-        lines, chunk = np.empty(block + ROWS, np.int64), together * length
+        # What the next job reads is fetched bit by bit while this one computes.
+        tiles = (block + ROWS - 1) // ROWS * share * ((depth + chunk - 1) // chunk)
+        fetched = block * depth * x.itemsize // LINE // tiles + 1
+        lines = np.empty(block + ROWS, np.int64)
         area = block * wide if slab < depth else 0
         for row in range(block + ROWS):
             lines[row] = min(row, block - 1) * wide
@@ -224,7 +246,12 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
             ends = np.empty(block + ROWS, np.int64)
             totals = partial[worker]
             job = take(queue, 0)
-            while job < groups * blocks * shares:
+            while job < jobs:
+                following = take(queue, 0)
+                ahead, end = 0, 0
+                if adjoining and following < jobs and following % blocks != job % blocks:
+                    ahead = following % blocks * block * depth
+                    end = min(total * depth, ahead + block * depth)
                 first = job % blocks * block
                 group = job // blocks // shares
                 begin = job // blocks % shares * share
@@ -250,6 +277,7 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
                             run, last = (number - bottom) // length, number + chunk >= depth
                             many = (min(chunk, top - number) + length - 1) // length
                             for row in range(0, height, ROWS):
+                                ahead = fetch(x, ahead, end, fetched)
                                 sums = start(bias, place) if number == 0 else start(nothing, 0)
                                 sums = multiply_add(
                                     sums, source, starts, row,
@@ -260,13 +288,14 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
                                     sums = add(sums, totals, lines, row, ROWS, kept, wide)
                                 left, width = height - row, columns - column
                                 if not last:
-                                    save(sums, totals, lines, row, left, kept, wide)
+                                    save(sums, totals, lines, row, left, kept, wide, False)
                                     continue
                                 if len(residual) > 0:
                                     sums = add(sums, residual, ends, row, left, column, width)
                                 if slope != 1.0 or most != np.inf:
                                     sums = bend(sums, slope, most)
-                                save(sums, out, ends, row, left, column, width)
-                job = take(queue, 0)
+                                save(sums, out, ends, row, left, column, width, streamed)
+                job = following
+            drain(out)
 
     return over_runs

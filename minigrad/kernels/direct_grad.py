@@ -247,7 +247,7 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
                             )  # fmt: skip
                             if chunk > first_chunk:
                                 tile = add(tile, flat, ends, row, ROWS, panel * wide, wide)
-                            save(tile, flat, ends, row, count - row, panel * wide, wide)
+                            save(tile, flat, ends, row, count - row, panel * wide, wide, False)
                 job = take(queue, 0)
 
     return over_pixels

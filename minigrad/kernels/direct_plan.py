@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigrad.kernels.im2col import Sight, beyond, row_stride, runs_across, sight_of
+from minigrad.kernels.im2col import Sight, adjoining, beyond, row_stride, runs_across, sight_of
 from minigrad.kernels.problem import Problem
 from minigrad.kernels.tile import Tiling, tiling_for
 from minigrad.kernels.window import Axis, Lengths
@@ -79,6 +79,7 @@ class Runs(NamedTuple):
     sight: Sight  # what a row sees, which is copied a slab at a time if `stride` is not 0
     slab: int  # numbers
     stride: int  # how far apart the copies of two rows lie
+    adjoining: bool  # whether the rows are all of the input, one after the other
 
 
 class Plan(NamedTuple):
@@ -111,7 +112,7 @@ def _runs(
     conflict = int(x_steps[3]) * itemsize % CONFLICT == 0
     short = len(runs) > 1 and length < SHORT_RUN
     slab, stride = numbers, 0
-    if conflict or short or beyond((size[0], size[1], size[2]), sight):
+    if conflict or short or beyond(sight):
         slab = -(-numbers // -(-numbers // SLAB))
         stride, length = row_stride(slab, itemsize), -(-slab // -(-slab // LONGEST_SUM))
         runs = np.arange(0, slab, length)
@@ -143,6 +144,7 @@ def _runs(
         sight,
         slab,
         stride,
+        not stride and adjoining(sight),
     )
 
 

@@ -14,9 +14,8 @@ from minigrad.kernels.jit import inner
 from minigrad.kernels.problem import Problem
 from minigrad.kernels.simd import fill, lanes, load, load_some, store
 from minigrad.kernels.target import target
-from minigrad.kernels.window import Lengths
 
-__all__ = ["Sight", "gather", "row_stride", "runs_across", "sight_of"]
+__all__ = ["Sight", "adjoining", "beyond", "gather", "row_stride", "runs_across", "sight_of"]
 
 
 class Sight(NamedTuple):
@@ -70,11 +69,16 @@ def row_stride(numbers: int, itemsize: int) -> int:
     return (vectors + (vectors + 1) % 2) * step
 
 
-def beyond(size: Lengths, sight: Sight) -> bool:
+def beyond(sight: Sight) -> bool:
     """Whether any position of the grid sees something beyond the source."""
-    last = (sight.grid[1:] - 1) * sight.times + sight.shifts
-    last = last + np.array([0, 0, sight.span - 1])
-    return bool((sight.shifts < 0).any() or (last >= np.array(size)).any())
+    last = (sight.grid[1:] - 1) * sight.times + sight.shifts + np.array([0, 0, sight.span - 1])
+    return bool((sight.shifts < 0).any() or (last >= sight.size[:3]).any())
+
+
+def adjoining(sight: Sight) -> bool:
+    """Whether the positions are the source's pixels in order, each of which sees just itself."""
+    same = bool((sight.grid[1:] == sight.size[:3]).all())
+    return same and sight.numbers == int(sight.size[3]) and not beyond(sight)
 
 
 @inner

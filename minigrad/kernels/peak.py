@@ -89,7 +89,7 @@ def _kernel(tile: Tiling) -> Callable[..., Any]:
             sums = start(zeros, 0)
             for _ in range(repeats):
                 sums = multiply_add(sums, x, starts, 0, runs, 0, 1, depth, 1, panel, 0, wide)
-            save(sums, out, lines, job * rows, rows, 0, wide)
+            save(sums, out, lines, job * rows, rows, 0, wide, False)
 
     compiled: Callable[..., Any] = products
     return compiled

@@ -6,6 +6,8 @@ limit that read is a third of all traffic of a pass, and what it displaces is lo
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 
@@ -24,7 +26,7 @@ from minigrad.kernels.simd import (
     store_some,
 )
 
-__all__ = ["LINE", "drain", "part", "put", "streams"]
+__all__ = ["LINE", "drain", "part", "put", "streams", "write_past"]
 
 LINE = 64
 """Bytes of a cache line: what streamed results are aligned to, whatever the vector's width."""
@@ -38,6 +40,14 @@ def streams(out: np.ndarray) -> bool:
     return out.nbytes >= STREAMED and out.__array_interface__["data"][0] % LINE == 0
 
 
+def write_past(builder: Any, kind: VectorType, value: ir.Value, pointer: ir.Value) -> None:
+    """A vector to memory, past the caches, aligned as it is wide."""
+    instruction = builder.store(value, pointer)
+    instruction.align = kind.lanes * kind.dtype.bitwidth // 8
+    once = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+    instruction.set_metadata("nontemporal", once)
+
+
 def stream(x: np.ndarray, i: int, v: np.ndarray) -> None:
     """x[i : i + lanes] = v, past the caches; must be aligned as the vector is."""
     x[i : i + lanes(x)] = v
@@ -46,10 +56,7 @@ def stream(x: np.ndarray, i: int, v: np.ndarray) -> None:
 @primitive(stream, nothing, ARRAY, INTEGER, VectorType)
 def _(builder: ir.IRBuilder, kinds: tuple, values: tuple) -> None:
     kind, (pointer, i, value) = kinds[2], values
-    instruction = builder.store(value, address(builder, kind, pointer, i))
-    instruction.align = kind.lanes * kind.dtype.bitwidth // 8
-    once = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
-    instruction.set_metadata("nontemporal", once)
+    write_past(builder, kind, value, address(builder, kind, pointer, i))
 
 
 def drain(x: np.ndarray) -> None:

@@ -37,6 +37,7 @@ from minigrad.kernels.simd import (
     write,
     write_some,
 )
+from minigrad.kernels.streaming import write_past
 from minigrad.kernels.target import target
 
 __all__ = ["Loop", "Tiling", "tiling", "tiling_for"]
@@ -303,16 +304,20 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
         count: int,
         column: int,
         width: int,
+        streamed: bool,
     ) -> None:
-        """out[starts[first + i] + column :] = row i < count, the first `width` columns of it."""
+        """out[starts[first + i] + column :] = row i < count, the first `width` columns of it.
+
+        Streamed, whole rows go past the caches; then these places must be multiples of a vector.
+        """
         for i, begin in enumerate(starts[first : first + min(count, height)]):
             part = tile[i, : max(0, width)]
             out[begin + column : begin + column + len(part)] = part
 
-    @primitive(save, nothing, TileType, ARRAY, ARRAY, *integers[:4])
+    @primitive(save, nothing, TileType, ARRAY, ARRAY, *integers[:4], types.Boolean)
     def _(builder: Any, kinds: Any, values: Any) -> None:
         kind, vector = kinds[0], kinds[0].vector
-        tile, out, starts, first, count, column, width = values
+        tile, out, starts, first, count, column, width, streamed = values
         sums = _unpack(builder, kind, tile)
         masks = [
             first_lanes(builder, vector, builder.sub(width, kind.columns_from(v)))
@@ -327,9 +332,11 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
             row = list(zip(sums[j * vectors :], places, masks, strict=False))
             wanted = builder.icmp_signed("<", ir.Constant(WORD, j), count)
             with builder.if_then(wanted), builder.if_else(whole) as (then, otherwise):
-                with then:
-                    for value, place, _ in row:
-                        write(builder, vector, value, place)
+                with then, builder.if_else(streamed) as branches:
+                    for put, branch in zip((write_past, write), branches, strict=True):
+                        with branch:
+                            for value, place, _ in row:
+                                put(builder, vector, value, place)
                 with otherwise:
                     for value, place, mask in row:
                         write_some(builder, vector, value, place, mask)

@@ -16,6 +16,7 @@ from minigrad.kernels.finish import Finish
 from minigrad.kernels.jit import Kernel, kernel, most_threads, prange
 from minigrad.kernels.problem import Problem
 from minigrad.kernels.simd import lanes, take
+from minigrad.kernels.streaming import LINE, drain, streams
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
 from minigrad.kernels.winograd_transform import (
@@ -116,6 +117,8 @@ def _convolve(
     out = buffers.empty((problem.images, 1, *way.out, way.columns), dtype)
     bias = finish.padded_bias(way.panels * way.panel, dtype)
     residual = finish.flat_residual(dtype)
+    # Whole vectors only are stored past the caches.
+    streamed = not way.columns * dtype.itemsize % LINE and streams(out)
     if way.tiles <= FEW_TILES:
         block = min(DEPTHS, way.depth)
         over_filters(*way.form.key)(
@@ -137,6 +140,7 @@ def _convolve(
             buffers.empty((threads, PRODUCTS * way.tiles * way.panel), dtype),
             finish.slope,
             finish.most,
+            streamed,
             np.zeros(1, np.int64),
         )
         return out
@@ -160,6 +164,7 @@ def _convolve(
         buffers.empty((threads, PRODUCTS * block * across), dtype),
         finish.slope,
         finish.most,
+        streamed,
         np.zeros(1, np.int64),
     )
     return out
@@ -206,6 +211,7 @@ def over_tiles(vectors: int, rows: int, narrow: int) -> Kernel:
         products: np.ndarray,
         slope: float,
         most: float,
+        streamed: bool,
         queue: np.ndarray,
     ) -> None:
         # panels: (36, panels, depth, columns of one); transformed: (threads, 36 * block * stride);
@@ -249,13 +255,14 @@ def over_tiles(vectors: int, rows: int, narrow: int) -> Kernel:
                                 )  # fmt: skip
                                 if begin > 0:
                                     sums = add(sums, m, ends, row, ROWS, target, columns)
-                                save(sums, m, ends, row, height - row, target, columns)
+                                save(sums, m, ends, row, height - row, target, columns, False)
                 for tile in range(height):
                     output_tile(
                         m, tile * across, block * across, half, bias, residual, out, out_sizes,
-                        first + tile, 0, out_sizes[2], slope, most,
+                        first + tile, 0, out_sizes[2], slope, most, streamed,
                     )  # fmt: skip
                 job = take(queue, 0)
+            drain(out)
 
     return convolve_tiles
 
@@ -291,6 +298,7 @@ def over_filters(vectors: int, rows: int, narrow: int) -> Kernel:
         products: np.ndarray,
         slope: float,
         most: float,
+        streamed: bool,
         queue: np.ndarray,
     ) -> None:
         # transformed: (36 * tiles * stride); panels: (threads, 36 * block * columns), block being
@@ -335,13 +343,14 @@ def over_filters(vectors: int, rows: int, narrow: int) -> Kernel:
                             )  # fmt: skip
                             if first > 0:
                                 sums = add(sums, m, ends, row, ROWS, target, columns)
-                            save(sums, m, ends, row, tiles - row, target, columns)
+                            save(sums, m, ends, row, tiles - row, target, columns, False)
                 stop = min(weight_sizes[0], column + columns)
                 for tile in range(tiles):
                     output_tile(
                         m, tile * columns, tiles * columns, half, bias, residual, out, out_sizes,
-                        tile, column, stop, slope, most,
+                        tile, column, stop, slope, most, streamed,
                     )  # fmt: skip
                 panel = take(queue, 0)
+            drain(out)
 
     return convolve_filters

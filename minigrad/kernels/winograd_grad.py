@@ -132,7 +132,14 @@ def over_chunks(vectors: int, rows: int, narrow: int) -> Kernel:
                                 tiles_out, source, columns,
                             )  # fmt: skip
                             save(
-                                sums, u, ends, row, count - row, product * block * columns, columns
+                                sums,
+                                u,
+                                ends,
+                                row,
+                                count - row,
+                                product * block * columns,
+                                columns,
+                                False,
                             )
                     for row in range(count):
                         for v in range(0, columns, step):

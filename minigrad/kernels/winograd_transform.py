@@ -24,8 +24,8 @@ from minigrad.kernels.simd import (
     loads,
     store,
     store_each,
-    store_some,
 )
+from minigrad.kernels.streaming import put
 
 __all__ = [
     "OUT",
@@ -212,11 +212,13 @@ def output_tile(
     stop: int,
     slope: float,
     most: float,
+    streamed: bool,
 ) -> None:
     """Channels first <= k < stop of the tile of this number of `out` = finish(bias + Aᵀ m A), m
     being the rows of sums at place.
 
-    sizes: height, width, channels, rows and columns of tiles.
+    sizes: height, width, channels, rows and columns of tiles. Streamed, it goes past the caches;
+    then the channels must be whole vectors.
     """
     H, W, K = sizes[0], sizes[1], sizes[2]
     n, row, column = tile // sizes[4] // sizes[3], tile // sizes[4] % sizes[3], tile % sizes[4]
@@ -235,7 +237,7 @@ def output_tile(
                 if len(residual) > 0:
                     y = y + load_some(residual, target + w * K, stop - k)
                 y = bend(y, slope, most)
-                store_some(out, target + w * K, y, stop - k)
+                put(out, target + w * K, y, stop - k, streamed)
 
 
 @inner
