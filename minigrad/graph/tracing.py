@@ -67,7 +67,7 @@ def _traced(
     names = _argument_names(fn, args)
     given = {**dict(zip(names, args, strict=True)), **kwargs}
     handed = {name: _enter(tracer, name, value, by_inputs) for name, value in given.items()}
-    with tracer.tracing(), tape.enable_grad():  # a later run says itself whether it records
+    with tracer.tracing():
         if isinstance(fn, Module):
             tracer.add_module(fn)
         try:
