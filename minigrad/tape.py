@@ -42,6 +42,7 @@ class Tracer(Protocol):
     def stage(self, op: Op, inputs: Sequence[Any], specs: tuple[Spec, ...]) -> tuple[Any, ...]: ...
     def adopt(self, op: Op, inputs: Sequence[Any], outputs: Sequence[Any]) -> tuple[Any, ...]: ...
     def assign(self, target: Any, value: Any) -> None: ...
+    def detach(self, tensor: Any) -> Any: ...
 
 
 class _State(threading.local):
@@ -113,8 +114,9 @@ class Node:
     which inputs and outputs its backward reads. The arrays themselves are in `saved` until a
     backward pass releases them; all else stays readable. `receivers` are weak references to the
     tensors whose `grad` a backward pass fills, by output: a leaf's, or where `retain_grad` asked.
-    `scope` is the module that was called, `origin` the node whose backward this is a part of, and
-    `line` (in a trace) the line of the user's program.
+    `scope` is the module that was called, `origin` the node whose backward this is a part of. A
+    trace also knows the `line` of the user's program, and has nodes that are not `recorded`: those
+    within `no_grad`, which no gradient flows through whatever their inputs need.
     """
 
     __slots__ = (
@@ -129,6 +131,7 @@ class Node:
         "outputs",
         "reads",
         "receivers",
+        "recorded",
         "saved",
         "scope",
     )
@@ -154,6 +157,7 @@ class Node:
         self.scope = state.scope if op is not None else None
         self.origin = state.origin if op is not None else None
         self.line: str | None = None
+        self.recorded = True
         self.age = next(_ages)
 
     @property

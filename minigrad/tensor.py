@@ -190,7 +190,8 @@ class Tensor(Methods):
     def requires_grad(self, requires_grad: bool) -> None:
         if requires_grad:
             require_floating("requires_grad", self._spec)
-        self._require_leaf("requires_grad")
+        if self._requires_grad:
+            self._require_leaf("requires_grad")
         self._requires_grad = bool(requires_grad)
 
     @property
@@ -223,9 +224,12 @@ class Tensor(Methods):
 
     def detach(self) -> Tensor:
         """The same value without its record and without a gradient."""
-        if tape.state.tracer is None and not self.is_abstract:
+        if tape.state.tracer is not None:
+            detached: Tensor = tape.state.tracer.detach(self)
+            return detached
+        if not self.is_abstract:
             return constant(self._array)
-        node, index = value_of(self)  # a trace goes on from here
+        node, index = value_of(self)
         return _fill(object.__new__(Tensor), self._array, self._spec, node, index, False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:

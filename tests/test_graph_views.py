@@ -157,29 +157,34 @@ def unquoted(label: str) -> str:
     return text.replace("&amp;", "&")
 
 
+def is_mermaid(text: str, graph: Graph) -> None:
+    """That every line has one of the forms of the language that are written, and all is there."""
+    lines = text.splitlines()
+    assert lines[0] == "flowchart TD"
+    label = r'"(?:[\w ._,:=()+*/]|#\d+;|<br/>)*"'
+    node = r"(?:n|out)\d+"
+    kinds = {
+        "style": r"classDef \w+_ [\w:#,-]+",
+        "open": rf"subgraph s\d+\[{label}\]",
+        "close": "end",
+        "node": rf"{node}(?:\[{label}\]|\(\[{label}\]\)):::\w+_",
+        "edge": rf"{node} (?:-->|-\.->)(?:\|{label}\|)? {node}",
+    }
+    counts = dict.fromkeys(kinds, 0)
+    for line in lines[1:]:
+        (kind,) = [k for k, form in kinds.items() if re.fullmatch(form, line.strip())]
+        counts[kind] += 1
+    assert counts["open"] == counts["close"]
+    assert counts["node"] == len(graph.nodes) + len(graph.outputs)
+    operands = sum(len(n.inputs) for n in graph.nodes)
+    assert counts["edge"] == operands + len(graph.outputs)
+
+
 class TestMermaid:
     @every_graph
     def test_every_line_is_of_the_language(self, name: str) -> None:
         graph = GRAPHS[name]()
-        lines = mermaid.text(graph).splitlines()
-        assert lines[0] == "flowchart TD"
-        label = r'"(?:[\w ._,:=()+*/]|#\d+;|<br/>)*"'
-        node = r"(?:n|out)\d+"
-        kinds = {
-            "style": r"classDef \w+_ [\w:#,-]+",
-            "open": rf"subgraph s\d+\[{label}\]",
-            "close": "end",
-            "node": rf"{node}(?:\[{label}\]|\(\[{label}\]\)):::\w+_",
-            "edge": rf"{node} (?:-->|-\.->)(?:\|{label}\|)? {node}",
-        }
-        counts = dict.fromkeys(kinds, 0)
-        for line in lines[1:]:
-            (kind,) = [k for k, form in kinds.items() if re.fullmatch(form, line.strip())]
-            counts[kind] += 1
-        assert counts["open"] == counts["close"]
-        assert counts["node"] == len(graph.nodes) + len(graph.outputs)
-        operands = sum(len(n.inputs) for n in graph.nodes)
-        assert counts["edge"] == operands + len(graph.outputs)
+        is_mermaid(mermaid.text(graph), graph)
 
     def test_names_can_be_read_back(self) -> None:
         for name in HOSTILE:

@@ -11,7 +11,7 @@ import pytest
 import minigrad as mg
 from minigrad import models, nn
 from minigrad.errors import ArgumentError, MinigradError
-from minigrad.graph import Profile
+from minigrad.graph import Profile, profiles
 from minigrad.graph.stopwatch import timed_step
 
 
@@ -157,6 +157,27 @@ class TestFiles:
     def test_a_folder_that_is_not_there(self, lenet5: Profile, tmp_path: Path) -> None:
         with pytest.raises(MinigradError, match="cannot write"):
             lenet5.save_json(tmp_path / "nowhere" / "p.json")
+
+
+@pytest.mark.parametrize(
+    "name", ["lenet5", *[pytest.param(f"resnet{n}", marks=pytest.mark.slow) for n in (18, 50)]]
+)
+def test_the_times_add_up_to_the_step(name: str) -> None:
+    found = mg.profile(models.create(name), mg.randn((1, *models.input_shape(name))), repeats=3)
+    told = found.in_ops + found.between
+    assert 0.95 * found.seconds <= told <= 1.0001 * found.seconds
+    assert sum(m.seconds for m in found.modules if "." not in m.path) == pytest.approx(told)
+
+
+def test_the_peak_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr("minigrad.kernels.peak.measure", lambda: calls.append(1) or 100.0)
+    profiles._peak.cache_clear()
+    for _ in range(2):
+        found = mg.profile(nn.Linear(3, 2), mg.ones((1, 3)), repeats=1, measure_peak=True)
+        assert found.peak_gflops == 100
+    profiles._peak.cache_clear()
+    assert calls == [1]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,17 @@ class GradcheckReport:
                 label = "warning" if self.results[i - 1] in self.warnings else "hint"
                 lines.append(f"    {label}: {self.results[i - 1].hint}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The same as a table, for notebooks."""
+        head = "".join([f"<th>{escape(title)}</th>" for title in (*TITLES, "hint")])
+        rows = [[*_cells(result), result.hint] for result in self.results]
+        body = ["".join([f"<td>{escape(cell)}</td>" for cell in row]) for row in rows]
+        caption = escape(f"gradcheck of {self.subject}: {self._summary()}")
+        return (
+            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{''.join([f'<tr>{cells}</tr>' for cells in body])}</tbody></table>"
+        )
 
     def _summary(self) -> str:
         counts = {v: sum(r.verdict == v for r in self.results) for v in Verdict}

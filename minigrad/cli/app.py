@@ -196,7 +196,7 @@ def profile(
     batch: Annotated[int, typer.Option(help="Samples in a batch.")] = 8,
     backward: Annotated[bool, typer.Option(help="Time the gradients too.")] = True,
     input: Annotated[list[str] | None, typer.Option(help=INPUT)] = None,
-    repeats: Annotated[int, typer.Option(help="Steps to take the medians of.")] = 5,
+    repeats: Annotated[int, typer.Option(help="Steps to time; the faster half counts.")] = 5,
     peak: Annotated[bool, typer.Option(help="Measure the machine's peak too.")] = True,
     json: Annotated[Path | None, typer.Option(help="Write all numbers to this file.")] = None,
     chrome: Annotated[

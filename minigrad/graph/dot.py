@@ -21,6 +21,10 @@ LEAVES = {
 }
 ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
 FORWARD = 'style="filled,rounded", fillcolor="#dbe7f3"'
+# Ranks over all clusters at once, and bounded searches: without them dot fails on a residual
+# network with its backward pass, or takes minutes. Labels of edges, which it gives ranks of their
+# own, would cost as much.
+LAYOUT = "rankdir=TB, newrank=true, nslimit=1, nslimit1=1"
 BACKWARD = 'style="filled,rounded,dashed", fillcolor="#f6e0d6"'
 
 
@@ -43,7 +47,7 @@ def quoted(*lines: str) -> str:
 
 def _lines(graph: Graph) -> Iterator[str]:
     yield f"digraph {quoted(graph.name)} {{"
-    yield '  graph [fontname="Helvetica", rankdir=TB];'
+    yield f'  graph [fontname="Helvetica", {LAYOUT}];'
     yield '  node [fontname="Helvetica", shape=box];'
     yield '  edge [fontname="Helvetica", fontsize=9];'
     names = {node: f"n{i}" for i, node in enumerate(graph.nodes)}
@@ -63,11 +67,11 @@ def _lines(graph: Graph) -> Iterator[str]:
     for node in graph.nodes:
         for source, index in node.inputs:
             style = ", style=dashed" if graph.is_backward(node) else ""
-            label = quoted(shape_text(source.outputs[index]))
-            yield f"  {names[source]} -> {names[node]} [label={label}{style}];"
+            tooltip = quoted(shape_text(source.outputs[index]))
+            yield f"  {names[source]} -> {names[node]} [tooltip={tooltip}{style}];"
     for i, (name, (node, index)) in enumerate(zip(graph.output_names, graph.outputs, strict=True)):
         yield f'  out{i} [label={quoted(name)}, shape=oval, style=filled, fillcolor="#f4ecc8"];'
-        yield f"  {names[node]} -> out{i} [label={quoted(shape_text(node.outputs[index]))}];"
+        yield f"  {names[node]} -> out{i} [tooltip={quoted(shape_text(node.outputs[index]))}];"
     yield "}"
 
 
@@ -76,9 +80,8 @@ def _attributes(graph: Graph, node: Node) -> str:
         leaf = graph.leaves[node]
         name = leaf.name or str(leaf.role)
         return f"label={quoted(name, shape_text(node.outputs[0]))}, {LEAVES[leaf.role]}"
-    details = parameters_text(node.op)
+    lines = [title(node), parameters_text(node.op)]
+    lines += [shape_text(spec) for spec in node.outputs]
     tooltip = quoted(graph.labels[node], *([node.line] if node.line else []))
     style = BACKWARD if graph.is_backward(node) else FORWARD
-    return (
-        f"label={quoted(title(node), *([details] if details else []))}, tooltip={tooltip}, {style}"
-    )
+    return f"label={quoted(*filter(None, lines))}, tooltip={tooltip}, {style}"

@@ -69,7 +69,7 @@ class _Signature:
 
     def _call(self, node: Node, op: Op) -> Hashable:
         inputs = tuple([(self.numbers[source], index) for source, index in node.inputs])
-        common = (self._op(op), inputs, node.outputs, node.needs)
+        common = (self._op(op), inputs, node.outputs, node.needs, node.recorded)
         if not self.named:
             return common
         path = self._path(node.scope)

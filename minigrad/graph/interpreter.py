@@ -24,10 +24,13 @@ from minigrad.tensor import Tensor, apply, as_tensor
 def run(graph: Graph, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
     """The outputs of a graph for its inputs, in the order of `graph.inputs`.
 
-    The calls are recorded as any, so the outputs differentiate; within `no_grad` every array is
-    let go of after its last use. Assigns the graph's updates. Raises ArgumentError for too many or
-    too few inputs, ShapeError for one that does not have the spec it was traced with, TraceError
-    where a parameter has no values.
+    The calls are recorded as any, so the outputs differentiate, except where the program detached a
+    value or ran within `no_grad`; the gradients in a graph are such a part, as long as they were
+    not made with `create_graph`. A `Function` is differentiated through the ops of its forward.
+    Within `no_grad` every array is let go of after its last use. Assigns the graph's updates.
+
+    Raises ArgumentError for too many or too few inputs, ShapeError for one that does not have the
+    spec it was traced with, TraceError where a parameter has no values.
     """
     values = dict(zip(graph.inputs, _checked(graph, inputs), strict=True))
     results: dict[Node, tuple[Tensor, ...]] = {node: (x,) for node, x in values.items()}
@@ -35,7 +38,8 @@ def run(graph: Graph, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
     for position, node in enumerate(graph.nodes):
         if node.op is not None:
             given = [results[source][index] for source, index in node.inputs]
-            results[node] = call(node.op, given)
+            with tape.set_recording(tape.state.recording and node.recorded):
+                results[node] = call(node.op, given)
             del given
         elif node not in results:
             results[node] = (_known(graph, node),)

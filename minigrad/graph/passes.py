@@ -65,7 +65,7 @@ def merge_common(graph: Graph) -> Graph:
         if node.op is None:
             new.keep(node)
             continue
-        key = (identity(node.op), new.inputs(node), node.needs)
+        key = (identity(node.op), new.inputs(node), node.needs, node.recorded)
         if key in first:
             new.stands_for(first[key], node)
         else:

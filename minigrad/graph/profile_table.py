@@ -39,8 +39,8 @@ def _headline(profile: Profile) -> str:
     peak = f", peak {profile.peak_gflops:,.0f} GFLOP/s" if profile.peak_gflops else ""
     return (
         f"{profile.name}: {1e3 * profile.seconds:,.3f} ms a step (forward "
-        f"{1e3 * profile.forward:,.3f}, backward {1e3 * profile.backward:,.3f}; median of "
-        f"{profile.repeats}); {100 * profile.in_ops / step:.1f} % in ops, "
+        f"{1e3 * profile.forward:,.3f}, backward {1e3 * profile.backward:,.3f}; mean of "
+        f"the faster half of {profile.repeats}); {100 * profile.in_ops / step:.1f} % in ops, "
         f"{100 * profile.between / step:.1f} % in Python between them, "
         f"{100 * profile.outside / step:.1f} % outside; {profile.threads} thread(s){peak}"
     )

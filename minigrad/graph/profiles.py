@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ __all__ = ["ModuleTime", "OpTime", "Profile", "profile"]
 
 @dataclass(frozen=True)
 class OpTime:
-    """What one op of the step took. `seconds` is the median of the repeats, `between` that of the
-    Python from the end of the op before to its start (modules, the reverse sweep); `start` (from
-    the step's begin) and `took` are those of one repeat, and make a time line.
+    """What one op of the step took. `seconds` is the mean of the faster repeats, `between` that of
+    the Python from the end of the op before to its start (modules, the reverse sweep); `start`
+    (from the step's begin) and `took` are those of one repeat, and make a time line.
 
     `label` is the node's in the traced graph ("" for an op on constants alone), `live_bytes` the
     memory of all results that are alive after it, `algorithm` how a convolution is computed.
@@ -75,7 +75,7 @@ class ModuleTime:
 class Profile:
     """The times of a step; prints as tables.
 
-    `forward` and `backward` are the median seconds of the phases as a whole. `in_ops` is what ops
+    `forward` and `backward` are the mean seconds of the phases as a whole. `in_ops` is what ops
     took, `between` the Python that led to each, and `outside` what is left. `peak_gflops` is the
     machine's, where it was measured. `graph` is the traced step, whose labels the ops have.
     """
@@ -177,9 +177,10 @@ def profile(
     measure_peak: bool = False,
 ) -> Profile:
     """Run fn(*inputs), a function or a module, and with `backward` the gradients of the sum of its
-    outputs, and time every op: medians over the faster half of `repeats` steps (what else the
-    machine does disturbs the others), after `warmup` steps, the first of which may compile kernels.
-    `measure_peak` takes a few seconds more, and relates speeds to the machine's.
+    outputs, and time every op: means over the faster half of `repeats` steps (what else the
+    machine does disturbs the others), which add up as one step's times do,
+    after `warmup` steps, the first of which may compile kernels.
+    `measure_peak` takes a few seconds more, once, and relates speeds to the machine's.
 
     Nothing changes: neither gradients nor running statistics nor the state of random numbers.
     Raises ArgumentError where nothing can be differentiated, or the steps differ from one another.
@@ -193,21 +194,24 @@ def profile(
         steps = [timed_step(fn, inputs, backward) for _ in range(repeats)]
         curve = memory_of_step(fn, inputs, backward)
     kept = sorted(steps, key=lambda step: step.seconds)[: (repeats + 1) // 2]
-    peak = None
-    if measure_peak:
-        from minigrad.kernels.peak import measure
-
-        peak = measure()
     return Profile(
         graph.name,
         _ops(kept, curve, graph),
-        statistics.median([step.forward for step in kept]),
-        statistics.median([step.backward for step in kept]),
+        statistics.fmean([step.forward for step in kept]),
+        statistics.fmean([step.backward for step in kept]),
         repeats,
         get_num_threads(),
         graph,
-        peak,
+        _peak(get_num_threads()) if measure_peak else None,
     )
+
+
+@cache
+def _peak(threads: int) -> float:
+    """The machine's GFLOP/s on so many threads, measured once in a process."""
+    from minigrad.kernels.peak import measure
+
+    return measure()
 
 
 @contextmanager
@@ -225,7 +229,7 @@ def _unchanged(fn: Any) -> Iterator[None]:
 
 
 def _ops(steps: Sequence[Step], curve: Sequence[int], graph: Graph) -> tuple[OpTime, ...]:
-    """Medians op by op, and the time line of the step that took the median time."""
+    """Means op by op, and the time line of the step that took the median time."""
     names = [[event.op.name for event in step.events] for step in steps]
     if any(listed != names[0] for listed in names) or len(curve) != len(names[0]):
         raise ArgumentError("profile: the steps ran different ops, so their times cannot be joined")
@@ -234,6 +238,7 @@ def _ops(steps: Sequence[Step], curve: Sequence[int], graph: Graph) -> tuple[OpT
     typical = sorted(steps, key=lambda step: step.seconds)[len(steps) // 2]
     origin = typical.start
     labels = _labels(typical.events, graph)
+    betweens = [step.between for step in steps]
     found = []
     for i, (event, live) in enumerate(zip(typical.events, curve, strict=True)):
         cost = event.op.cost(event.inputs, event.outputs)
@@ -243,8 +248,8 @@ def _ops(steps: Sequence[Step], curve: Sequence[int], graph: Graph) -> tuple[OpT
                 event.op.name,
                 event.scope.path if event.scope is not None else "",
                 event.backward,
-                statistics.median([step.events[i].seconds for step in steps]),
-                statistics.median([step.between[i] for step in steps]),
+                statistics.fmean([step.events[i].seconds for step in steps]),
+                statistics.fmean([between[i] for between in betweens]),
                 event.start - origin,
                 event.seconds,
                 cost.macs,

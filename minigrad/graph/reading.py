@@ -165,6 +165,7 @@ class _Reader:
         needs = tuple([i in needed for i in range(len(inputs))])
         reads = op.reads(needs) if True in needs else ((), ())
         node = Node(op, tuple(inputs), needs, inferred, reads)
+        node.recorded = "recorded" not in row or _member(row, "recorded", bool, where)
         if "origin" in row:
             self.origins.append((node, _member(row, "origin", int, where), where))
         line = row.get("line")

@@ -97,4 +97,5 @@ def twin(node: Node, op: Op | None, inputs: Sequence[Value], origin: Node | None
     """A node like another, with another op, other inputs and another forward node."""
     new = Node(op, tuple(inputs), node.needs, node.outputs, node.reads)
     new.scope, new.origin, new.line, new.age = node.scope, origin, node.line, node.age
+    new.recorded = node.recorded
     return new

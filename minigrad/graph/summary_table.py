@@ -134,7 +134,7 @@ def html(summary: Summary) -> str:
             + "</tr>"
         )
     span = len(summary.columns) + 1
-    below = "<br>".join([escape(f"{k}: {v}") for k, v in totals(summary) if k])
+    below = "<br/>".join([escape(f"{k}: {v}") for k, v in totals(summary) if k])
     return (
         f"<table><caption>{escape(summary.name)}</caption><thead><tr>{head}</tr></thead>"
         f'<tbody>{"".join(body)}</tbody><tfoot><tr><td colspan="{span}" style="text-align:left">'

@@ -18,9 +18,10 @@ from minigrad.errors import TraceError
 from minigrad.graph.graph import Leaf, Role
 from minigrad.graph.source import user_line
 from minigrad.op import Op
+from minigrad.ops.movement import Clone
 from minigrad.spec import FLOATING, Spec
 from minigrad.tape import Node, Value
-from minigrad.tensor import UNKNOWN, Tensor, of_spec, of_value, value_of
+from minigrad.tensor import UNKNOWN, Tensor, constant, of_spec, of_value, value_of
 
 
 class Tracer:
@@ -115,6 +116,7 @@ class Tracer:
         saved = (UNKNOWN,) * (len(reads[0]) + len(reads[1]))
         node = Node(op, values, needs, tuple(specs), reads, saved)
         node.line = user_line()
+        node.recorded = tape.state.recording
         return node
 
     def _outputs(self, node: Node) -> tuple[Tensor, ...]:
@@ -132,9 +134,37 @@ class Tracer:
         outputs = [self.current(y) for y in outputs]
         node = self._node(op, inputs, tuple([y._spec for y in outputs]))
         self._nodes.add(node)
+        if node.recorded:
+            self._record([self.place(y)[0] for y in outputs], [self.place(x)[0] for x in inputs])
         for index, y in enumerate(outputs):
             self.aliases[node, index] = self.place(y)
         return self._outputs(node)
+
+    def detach(self, tensor: Tensor) -> Tensor:
+        """The same value, cut off from its record: a call within `no_grad`, except where none of
+        the values that the graph will have requires a gradient."""
+        value = self.current(tensor)
+        if not self.takes((value,)):
+            return constant(value._array)
+        node, index = self.place(value)
+        leaf = self.leaves.get(node)
+        fixed = leaf is not None and leaf.role != Role.INPUT and not leaf.requires_grad
+        if fixed or not node.recorded or tensor.dtype not in FLOATING:
+            detached = of_spec(tensor.spec)
+            detached._node, detached._index = node, index
+        else:
+            with tape.no_grad():
+                (detached,) = self.stage(Clone(), (value,), (tensor.spec,))
+        detached._array = value._array
+        return detached
+
+    def _record(self, nodes: list[Node], ends: list[Node]) -> None:
+        """What was traced without a gradient from `ends` to `nodes` has one after all."""
+        while nodes:
+            node = nodes.pop()
+            if not node.recorded and node not in ends:
+                node.recorded = True
+                nodes.extend([source for source, _ in node.inputs])
 
     def assign(self, target: Tensor, value: Tensor) -> None:
         """From now on in this trace, `target` is `value`."""

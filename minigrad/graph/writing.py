@@ -121,6 +121,8 @@ class _Writer:
         row["outputs"] = [_spec(spec) for spec in node.outputs]
         if True in node.needs:
             row["needs"] = [i for i, need in enumerate(node.needs) if need]
+        if not node.recorded:
+            row["recorded"] = False
         if node.origin is not None:
             self._origins.append((row, node.origin))
         if node.line is not None:

@@ -25,6 +25,7 @@ from minigrad.ops import (
     indexing,
     linear,
     movement,
+    notebook,
     protocol,
     rearrange,
     reduction,
@@ -200,6 +201,7 @@ class Methods:
     tanh = activation.tanh
     trunc = rounding.trunc
     var = statistics.var
+    _repr_html_ = notebook.html
 
 
 METHODS: dict[str, Any] = {
