@@ -373,19 +373,6 @@ class TestState:
             net.load_state_dict(state, strict=False)
         assert str(caught.value).splitlines() == lines[:1] + lines[1:4]
 
-    def test_batch_normalization_of_a_checkpoint_from_before_batches_were_counted(self) -> None:
-        """torchvision's first ResNets and its VGGs with batch normalization are such."""
-        net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
-        net(mg.ones((1, 1, 4, 4)))
-        state = {key: tensor + 1 for key, tensor in net.state_dict().items()}
-        del state["1.num_batches_tracked"]
-        assert net.load_state_dict(state) == ([], [])
-        assert net[1].num_batches_tracked.item() == 1
-        np.testing.assert_array_equal(net[1].running_var.numpy(), state["1.running_var"].numpy())
-        older = {key: tensor for key, tensor in state.items() if key.startswith("0.")}
-        with pytest.raises(StateDictError, match=r"5 missing:(?s:.*)'1\.num_batches_tracked'"):
-            net.load_state_dict(older)
-
     def test_a_prefix_in_the_way_is_named(self, net: Net) -> None:
         state = {f"_orig_mod.module.{key}": value for key, value in net.state_dict().items()}
         with pytest.raises(StateDictError, match=r"strip_prefix='_orig_mod\.module\.'"):
