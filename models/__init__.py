@@ -10,9 +10,9 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
-from .catalogue import create, input_shape, names, paper, preprocessing
+from .catalogue import create, input_shape, names, options, paper, preprocessing
 
-__all__ = ["create", "input_shape", "names", "paper", "preprocessing"]
+__all__ = ["create", "input_shape", "names", "options", "paper", "preprocessing"]
 
 for _file in pkgutil.iter_modules(__path__):
     _module = importlib.import_module(f"{__name__}.{_file.name}")

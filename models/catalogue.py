@@ -151,6 +151,11 @@ def input_shape(network: str | Module) -> ImageShape:
     return entry.options["in_channels"], entry.size, entry.size
 
 
+def options(network: str | Module) -> dict[str, Any]:
+    """What a network can be built with, and what each is by default, by name or as built."""
+    return find(_name_of("options", network)).options
+
+
 def preprocessing(network: str | Module) -> Preprocessing:
     """What is done to a picture before this network classifies it, by name or as built."""
     return find(_name_of("preprocessing", network)).preprocessing

@@ -90,6 +90,10 @@ def test_a_run_leaves_its_folder_and_prints_a_row_an_epoch(tmp_path: Path) -> No
         "lr": 0.003,
         "lr_decay": 0.95,
         "seed": 0,
+        "size": 32,
+        "limit": None,
+        "momentum": 0.0,
+        "weight_decay": 0.0,
     }
     assert [row["epoch"] for row in metrics(out)] == [1, 2, 3]
     rows = [line.split() for line in done.stdout.splitlines() if re.match(r" +\d ", line)]
@@ -186,6 +190,46 @@ def test_trains_on_idx_files(tmp_path: Path, name: str) -> None:
     assert len(metrics(tmp_path / "run")) == 1
 
 
+def test_other_networks_train_on_pictures_of_their_size(tmp_path: Path) -> None:
+    write_mnist(tmp_path / "data")
+    folder = ("--data", "mnist", "--data-dir", "data")
+    size = ("--size", "40", "--limit", "12", "--batch-size", "5", "--epochs", "1")
+    named = 'resnet50(variant = "v1")'
+    done = run("train", named, *folder, *size, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "12 training and 20 test images of 40x40" in done.stdout
+    out = tmp_path / "runs" / "resnet50-mnist"
+    config = json.loads((out / "config.json").read_text())
+    assert config["settings"]["model"] == "resnet50(variant='v1')"
+    assert config["pictures"]["preprocessing"]["shape"] == [1, 40, 40]
+    assert config["pictures"]["preprocessing"]["resize"] == 35
+    again = run("train", named, "--resume", *folder, "--epochs", "2", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert [row["epoch"] for row in metrics(out)] == [1, 2]
+    other = run("train", "resnet50", "--resume", *folder, cwd=tmp_path)
+    assert other.returncode == 2 and "started with model resnet50(variant='v1')" in other.stderr
+
+
+def test_momentum_and_weight_decay_count(short_run: Path, tmp_path: Path) -> None:
+    sgd = ("--epochs", "1", "--limit", "64", "--optimizer", "sgd")
+    found = []
+    for i, more in enumerate([(), ("--momentum", "0.9"), ("--weight-decay", "0.1")]):
+        done = train(tmp_path / str(i), *sgd, *more)
+        found.append(weights(tmp_path / str(i)))
+        assert all(f"{name[2:].replace('-', ' ')} " in done.stdout for name in more[:1])
+    assert found[0] != found[1] != found[2] != found[0]
+
+
+def test_a_run_from_before_there_were_all_settings_goes_on(short_run: Path, tmp_path: Path) -> None:
+    folder = copy_run(short_run, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("size", "limit", "momentum", "weight_decay"):
+        del config["settings"][name]
+    (folder / "config.json").write_text(json.dumps(config))
+    train(folder, "--resume", "--epochs", "4")
+    assert len(metrics(folder)) == 4
+
+
 BAD_OPTIONS = {
     "unknown network": (("train", "lenet6"), "lenet6"),
     "unknown data": (("train", "lenet5", "--data", "cifar"), "cifar"),
@@ -198,6 +242,18 @@ BAD_OPTIONS = {
     "negative lr": (("train", "lenet5", "--lr", "-1"), "--lr"),
     "growing lr": (("train", "lenet5", "--lr-decay", "1.5"), "--lr-decay"),
     "lr nan": (("train", "lenet5", "--lr", "nan"), "--lr"),
+    "momentum of adam": (("train", "lenet5", "--momentum", "0.9"), "--optimizer sgd"),
+    "momentum 1": (("train", "lenet5", "--optimizer", "sgd", "--momentum", "1"), "--momentum"),
+    "negative decay": (("train", "lenet5", "--weight-decay", "-1"), "--weight-decay"),
+    "no size": (("train", "vgg_a", "--size", "0"), "--size must be at least 1"),
+    "huge size": (("train", "resnet18", "--size", "100000"), "4096"),
+    "small size": (("train", "vgg_a", "--size", "16"), "try another --size: vgg_a.features.20"),
+    "fixed size": (("train", "lenet5", "--size", "64"), "try another --size: lenet5.classifier.0"),
+    "one image over": (("train", "resnet18", "--limit", "65"), "try another --batch-size"),
+    "no images": (("train", "lenet5", "--limit", "0"), "--limit must be at least 1"),
+    "more images than there are": (("train", "lenet5", "--limit", "9999"), "only 1437"),
+    "unknown argument": (("train", "vgg_a(norm=True)"), "vgg_a has no option 'norm'"),
+    "classes of one's own": (("train", "vgg_a(num_classes=3)"), "num_classes comes from the data"),
     "negative seed": (("train", "lenet5", "--seed", "-1"), "--seed"),
     "huge seed": (("train", "lenet5", "--seed", str(2**70)), "--seed"),
     "nothing to resume": (("train", "lenet5", "--resume"), "no run to continue"),

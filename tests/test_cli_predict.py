@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import minigrad as mg
 from minigrad import data, models
 from minigrad.cli.app import app
+from minigrad.cli.classifier import classifier, network
 from minigrad.cli.run_folder import RunFolder
 from minigrad.cli.settings import Settings
 from minigrad.data import ImageDataset
@@ -137,6 +138,47 @@ def test_a_run_on_mnist_pads_as_its_data_did(tmp_path: Path) -> None:
     assert classes == ("a", "b", "c")
     Image.fromarray(images[1, 0, 2:30, 2:30]).save(tmp_path / "x.png")
     np.testing.assert_array_equal(data.read_picture(tmp_path / "x.png", preprocessing), mnist[1][0])
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_keys_tell_whether_a_vgg_has_batch_normalization(batch_norm: bool) -> None:
+    with mg.abstract():
+        other = models.create("vgg_a", num_classes=3, in_channels=1, batch_norm=batch_norm)
+    shapes = {key: (value.shape, value.dtype) for key, value in other.state_dict().items()}
+    # One zero behind every weight: half a gigabyte of them is not needed to see the keys.
+    state = {
+        key: mg.asarray(np.broadcast_to(np.zeros((), str(dtype)), shape))
+        for key, (shape, dtype) in shapes.items()
+    }
+    model, channels, count = network("vgg_a", state, {})
+    assert (channels, count) == (1, 3)
+    assert model.state_dict().keys() == state.keys()
+    for key in [key for key in state if key.endswith("num_batches_tracked")]:
+        del state[key]  # torchvision's files have none
+    assert network("vgg_a", state, {})[1:] == (1, 3)
+    with pytest.raises(MinigradError, match=r"missing|unexpected"):
+        network("vgg_a", state, {"batch_norm": not batch_norm})
+    state["features.0.weihgt"] = state.pop("features.0.weight")
+    with pytest.raises(MinigradError) as caught:
+        network("vgg_a", state, {})
+    assert "1 missing" in str(caught.value) and "1 unexpected" in str(caught.value)
+
+
+def test_a_run_tells_the_arguments_of_its_network(tmp_path: Path) -> None:
+    named = "resnet18(variant='v1')"
+    small = data.load("digits", size=40)
+    run = RunFolder(tmp_path / "run")
+    run.write_config(Settings.complete({"model": named, "size": 40}), small)
+    net = models.create("resnet18", in_channels=1, num_classes=10, variant="v1")
+    run.write_best(net.state_dict())
+    Image.fromarray(DIGITS.images[0, 0]).save(tmp_path / "0.png")
+    output = told(tmp_path / "run", tmp_path / "0.png", "--top", 10, "--json")
+    with mg.no_grad():
+        images = mg.asarray(data.load("digits", "test", size=40)[:1][0])
+        scores = net.eval()(images).numpy().astype(np.float64)
+    shares = np.exp(scores) / np.exp(scores).sum()
+    np.testing.assert_allclose(probabilities(output), shares, rtol=0.05)
+    assert classifier(tmp_path / "run", None).preprocessing.shape == (1, 40, 40)
 
 
 def test_what_does_not_fit(folder: Path, tmp_path: Path) -> None:

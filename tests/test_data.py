@@ -15,8 +15,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from minigrad import data
-from minigrad.data.digits import bilinear_weights
 from minigrad.data.loader import epoch_order
+from minigrad.data.scaling import bilinear_weights
 from minigrad.errors import ArgumentError, DataError, IndexingError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -281,6 +281,65 @@ def test_digits_are_the_published_counts_enlarged() -> None:
 def test_bilinear_weights_agree_with_the_plain_loop(image: NDArray[np.uint8]) -> None:
     rows, columns = (bilinear_weights(size, 12) for size in image.shape)
     np.testing.assert_allclose(rows @ image @ columns.T, plain_bilinear(image, 12), atol=1e-9)
+
+
+# --- pictures in another size -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 20, 33, 48, 64, 100])
+@pytest.mark.parametrize("inner", [28, 32])
+def test_scaled_pictures_are_pillow_s_in_the_middle_of_black(size: int, inner: int) -> None:
+    image_module = pytest.importorskip("PIL.Image")
+    margin = (32 - inner) // 2
+    images = np.zeros((5, 3, 32, 32), np.uint8)
+    within = slice(margin, margin + inner)
+    images[:, :, within, within] = np.random.default_rng(size).integers(
+        0, 256, (5, 3, inner, inner)
+    )
+    whole = data.ImageDataset(images, np.arange(5), tuple("abcde"), 0.25, 0.5, "toy")
+    found = data.scaled(whole, size, inner)
+    assert (found.image_shape, len(found), found.classes) == ((3, size, size), 5, whole.classes)
+    side = max(1, round(inner * size / 32))
+    expected = np.zeros((5, 3, size, size))
+    start = (size - side) // 2
+    for i, j in np.ndindex(5, 3):
+        picture = image_module.fromarray(np.ascontiguousarray(images[i, j, within, within]))
+        resized = picture.resize((side, side), image_module.Resampling.BILINEAR)
+        expected[i, j, start : start + side, start : start + side] = resized
+    pixels, labels = found[:]
+    assert pixels.dtype == np.float32
+    levels = (pixels * 0.5 + 0.25) * 255
+    assert np.abs(levels - np.rint(levels)).max() < 1e-3
+    assert np.abs(levels - expected).max() < 1.001  # Pillow rounds between its two passes
+    np.testing.assert_array_equal(labels, np.arange(5))
+    np.testing.assert_array_equal(found[3][0], pixels[3])
+    np.testing.assert_array_equal(found[[4, 1]][0], pixels[[4, 1]])
+
+
+def test_pictures_of_their_own_size_stay_as_they_are() -> None:
+    assert data.scaled(data.digits(), 32) is data.digits()
+    assert data.load("digits") is data.digits()
+    assert data.load("digits", size=48).image_shape == (1, 48, 48)
+    assert data.scaled(data.scaled(data.digits(), 48), 48).image_shape == (1, 48, 48)
+
+
+def test_a_constant_picture_stays_constant() -> None:
+    images = np.repeat(np.arange(256, dtype=np.uint8), 81).reshape(256, 1, 9, 9)
+    constant = data.ImageDataset(images, np.zeros(256, int), ("a",), 0.0, 1 / 255, "constant")
+    for size in (4, 10, 31):
+        pixels, _ = data.scaled(constant, size)[:]
+        np.testing.assert_allclose(pixels, np.broadcast_to(images[..., :1, :1], pixels.shape))
+
+
+def test_sizes_that_are_none() -> None:
+    for size in (0, -3, 5000):
+        with pytest.raises(ArgumentError, match=f"scaled to 1 to 4096 pixels, got {size}"):
+            data.scaled(data.digits(), size)
+    oblong = data.ImageDataset(
+        np.zeros((2, 1, 4, 6), np.uint8), np.zeros(2, int), ("a",), 0.0, 1.0, "oblong"
+    )
+    with pytest.raises(ArgumentError, match="4x6"):
+        data.scaled(oblong, 8)
 
 
 def pairs(images: NDArray[Any], labels: NDArray[Any]) -> set[tuple[bytes, int]]:

@@ -121,6 +121,15 @@ class TestWhatANetworkTells:
             assert how.std == (0.229, 0.224, 0.225)
         assert models.preprocessing(models.lenet5()).crop == 32
 
+    def test_options(self) -> None:
+        assert models.options("lenet5") == {"in_channels": 1, "num_classes": 10}
+        assert models.options(described("vgg_b")) == {
+            "in_channels": 3,
+            "num_classes": 1000,
+            "batch_norm": False,
+            "dropout": 0.5,
+        }
+
     def test_options_reach_the_layers(self) -> None:
         for name in NAMES:
             network = described(name, in_channels=2, num_classes=7)

@@ -21,6 +21,7 @@ from minigrad.errors import (
     IndexingError,
     MinigradError,
     ShapeError,
+    StateDictError,
 )
 from minigrad.nn import functional
 
@@ -331,3 +332,17 @@ def test_what_does_not_fit_is_refused(row: int) -> None:
     call, error, words = ROWS[row]
     with pytest.raises(error, match=words):
         call()
+
+
+def test_batch_normalization_of_a_checkpoint_from_before_batches_were_counted() -> None:
+    """torchvision's first ResNets and its VGGs with batch normalization are such."""
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    net(mg.ones((1, 1, 4, 4)))
+    state = {key: tensor + 1 for key, tensor in net.state_dict().items()}
+    del state["1.num_batches_tracked"]
+    assert net.load_state_dict(state) == ([], [])
+    assert net[1].num_batches_tracked.item() == 1
+    np.testing.assert_array_equal(net[1].running_var.numpy(), state["1.running_var"].numpy())
+    older = {key: tensor for key, tensor in state.items() if key.startswith("0.")}
+    with pytest.raises(StateDictError, match=r"5 missing:(?s:.*)'1\.num_batches_tracked'"):
+        net.load_state_dict(older)

@@ -35,12 +35,24 @@ def _options(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="The network: lenet5.")],
+    model: Annotated[
+        str, typer.Argument(help="A network, as lenet5, resnet18 or 'vgg_a(batch_norm=True)'.")
+    ],
     data: Annotated[
         str | None, typer.Option(help="digits (in the package), mnist or fashion-mnist.")
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="The folder with the IDX files of --data.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Scale pictures to this many pixels a side; by default the smallest multiple of "
+            "32 that the network takes."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Train on so many of the images only, the first.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
@@ -48,6 +60,10 @@ def train(
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     lr_decay: Annotated[
         float | None, typer.Option(help="Factor on the learning rate after each epoch.")
+    ] = None,
+    momentum: Annotated[float | None, typer.Option(help="Of sgd, as 0.9; else 0.")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Share of the weights that is taken away; else 0.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights and order.")] = None,
     out: Annotated[
@@ -71,6 +87,10 @@ def train(
         lr=lr,
         lr_decay=lr_decay,
         seed=seed,
+        size=size,
+        limit=limit,
+        momentum=momentum,
+        weight_decay=weight_decay,
     )
     sys.exit(run(options, out, resume))
 

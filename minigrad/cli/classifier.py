@@ -6,12 +6,15 @@ any other file by the name of the network, with `minigrad.models.preprocessing(n
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from minigrad import models
+from minigrad.cli.network import name_and_options
 from minigrad.cli.run_folder import BEST, CONFIG, LAST, RunFolder
+from minigrad.creation import abstract
 from minigrad.data import Preprocessing
 from minigrad.errors import ArgumentError, CheckpointError, MinigradError
 from minigrad.nn import Module
@@ -43,18 +46,19 @@ def classifier(checkpoint: Path, name: str | None) -> Classifier:
     if checkpoint.is_dir():
         file = next((checkpoint / n for n in (BEST, LAST) if (checkpoint / n).is_file()), file)
     folder = RunFolder(file.parent)
-    classes = None
+    classes: tuple[str, ...] | None = None
+    options: dict[str, Any] = {}
     if name is None:
         if not (folder.path / CONFIG).is_file():
             raise ArgumentError(
                 f"{checkpoint} lies in no run folder of minigrad train; name the network: --model "
                 f"takes {', '.join(models.names())}"
             )
-        name = folder.read_settings({}).model
+        name, options = name_and_options(folder.read_settings({}).model, "predict")
         preprocessing, classes = folder.read_pictures()
     state = find_state(load(file), file)
     try:
-        model, channels, count = network(name, state)
+        model, channels, count = network(name, state, options)
     except MinigradError as error:
         raise CheckpointError(f"{file}: is no checkpoint of {name}: {error}") from None
     if classes is None:
@@ -81,19 +85,41 @@ def find_state(found: Any, file: Path) -> dict[str, Tensor]:
     return {k: v.astype("float32") if v.dtype == float64 else v for k, v in state.items()}
 
 
-def network(name: str, state: Mapping[str, Tensor]) -> tuple[Module, int, int]:
+def network(
+    name: str, state: Mapping[str, Tensor], options: Mapping[str, Any]
+) -> tuple[Module, int, int]:
     """The network with the weights of `state`, its numbers of channels and of classes.
 
-    How many these are is read off the shapes of the first convolution and the last layer.
+    How many these are is read off the shapes of the first convolution and the last layer, and
+    whether a VGG has batch normalization off the keys; `options` are what else is known.
     """
-    model = models.create(name)
-    channels, count = _ends(model.state_dict(), model.state_dict())
-    wanted = _ends(model.state_dict(), state)
-    if wanted != (channels, count):
-        channels, count = wanted
-        model = models.create(name, in_channels=channels, num_classes=count)
+    made = {**_shown(name, state, options), **options}
+    with abstract():
+        own = models.create(name, **made).state_dict()
+    channels, count = _ends(own, state)
+    model = models.create(name, **{**made, "in_channels": channels, "num_classes": count})
     model.load_state_dict(state)
     return model, channels, count
+
+
+def _shown(name: str, state: Mapping[str, Tensor], options: Mapping[str, Any]) -> dict[str, bool]:
+    """The options that are switched on or off, such as a VGG's `batch_norm`, so that the network
+    has the keys of `state`, or as many of them as it can."""
+    choices = {
+        option: (value, not value)
+        for option, value in models.options(name).items()
+        if isinstance(value, bool) and option not in options
+    }
+    candidates = [
+        dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())
+    ]
+
+    def misfits(candidate: dict[str, bool]) -> int:
+        with abstract():
+            own = models.create(name, **options, **candidate).state_dict()
+        return len(own.keys() ^ state.keys())
+
+    return min(candidates, key=misfits)  # of equal ones the first, which is the default
 
 
 def _ends(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> tuple[int, int]:

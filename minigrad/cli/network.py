@@ -9,7 +9,10 @@ from typing import Any
 from minigrad import models
 from minigrad.cli.importing import find, parse, shape
 from minigrad.creation import abstract
-from minigrad.errors import ArgumentError
+from minigrad.data import SIDE
+from minigrad.errors import ArgumentError, ShapeError
+from minigrad.graph import trace
+from minigrad.nn import Module
 from minigrad.spec import Shape, Spec
 
 
@@ -20,16 +23,42 @@ def network(named: str, command: str, weights: bool = False) -> Callable[..., An
     """
     if ":" in named:
         return find(named, command)
+    with nullcontext() if weights else abstract():
+        return create(named, command)
+
+
+def create(named: str, command: str, **further: Any) -> Module:
+    """The network of the catalogue that is named `resnet50` or `resnet50(variant="v1")`, made with
+    further options, which the command knows and the name must not have."""
+    name, options = name_and_options(named, command)
+    if clash := sorted(options.keys() & further):
+        raise ArgumentError(f"{command}: {named}: {clash[0]} comes from the data; leave it out")
+    try:
+        return models.create(name, **options, **further)
+    except TypeError as error:
+        raise ArgumentError(f"{command}: {named} cannot be made: {error}") from None
+
+
+def name_and_options(named: str, command: str) -> tuple[str, dict[str, Any]]:
+    """The name of the network and its arguments."""
     name, arguments, options, _ = parse(named.replace("-", "_"), command)
     if arguments:
         raise ArgumentError(
             f"{command}: {named}: arguments of a network are named, as in {name}(num_classes=10)"
         )
-    with nullcontext() if weights else abstract():
+    return name, options
+
+
+def smallest_size(model: Module) -> int:
+    """The smallest multiple of 32, the side of the data sets' pictures, that a network takes."""
+    channels, size, _ = models.input_shape(model)
+    for side in range(SIDE, size, SIDE):
         try:
-            return models.create(name, **options)
-        except TypeError as error:
-            raise ArgumentError(f"{command}: {named} cannot be made: {error}") from None
+            trace(model, Spec((2, channels, side, side)))
+        except ShapeError:
+            continue
+        return side
+    return size
 
 
 def sample_shapes(

@@ -48,7 +48,7 @@ class RunFolder:
             if out.exists() and not out.is_dir():
                 raise ArgumentError(f"--out takes a folder, and {out} is a file")
             return folder
-        base = Path("runs") / f"{settings.model}-{settings.data}"
+        base = _base(settings.model, settings.data)
         number = 1
         while (folder := RunFolder(_numbered(base, number))).path.exists():
             number += 1
@@ -58,7 +58,7 @@ class RunFolder:
     def existing(out: Path | None, options: Mapping[str, Any]) -> RunFolder:
         """The folder of the run to continue: `out`, or the newest of this network and data."""
         if out is None:
-            base = Path("runs") / f"{options['model']}-{options.get('data', 'digits')}"
+            base = _base(options["model"], options.get("data", "digits"))
             number = 1
             while RunFolder(_numbered(base, number + 1)).is_taken():
                 number += 1
@@ -78,12 +78,12 @@ class RunFolder:
         import numpy
 
         versions = {"minigrad": __version__, "numpy": numpy.__version__, "numba": numba.__version__}
-        channels = train_set.image_shape[0]
+        channels, size, _ = train_set.image_shape
         preprocessing = Preprocessing(
             train_set.image_shape,
             (train_set.mean,) * channels,
             (train_set.std,) * channels,
-            DATASETS[settings.data].side,
+            DATASETS[settings.data].inner(size),
         )
         pictures = {"classes": train_set.classes, "preprocessing": asdict(preprocessing)}
         config = {"settings": settings.as_dict(), "pictures": pictures, "versions": versions}
@@ -160,6 +160,11 @@ class RunFolder:
         write_atomically(
             self.path / name, lambda partial: partial.write_text(text, encoding="utf-8")
         )
+
+
+def _base(model: str, data: str) -> Path:
+    """The folder of the first run; arguments of the network are no part of its name."""
+    return Path("runs") / f"{model.partition('(')[0]}-{data}"
 
 
 def _numbered(base: Path, number: int) -> Path:

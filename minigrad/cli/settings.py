@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
-from minigrad.data import DATASETS
+from minigrad.cli.network import create, name_and_options, smallest_size
+from minigrad.creation import abstract
+from minigrad.data import DATASETS, SIDE
 from minigrad.errors import ArgumentError, CheckpointError
+from minigrad.nn import BatchNorm2d
 from minigrad.optim import OPTIMIZERS
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -17,6 +20,27 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "fashion-mnist": {"epochs": 15, "batch_size": 64, "lr": 4e-3, "lr_decay": 0.8},
 }
 """By data set: what LeNet-5 learns it well with."""
+
+DEEPER: dict[str, Any] = {"epochs": 5, "batch_size": 64, "lr": 1e-3, "lr_decay": 0.6}
+"""What the other networks are trained with, if they have batch normalization."""
+
+PLAIN_LR = 1e-4
+"""The rate of deep networks without it."""
+
+
+def defaults(named: str, data: str) -> dict[str, Any]:
+    """What is taken for what is not given; `named` is the network, maybe with arguments."""
+    with abstract():
+        model = create(named, "train")
+    found = {**DEFAULTS.get(data, DEFAULTS["digits"]), "size": smallest_size(model)}
+    if name_and_options(named, "train")[0] == "lenet5":
+        return found
+    normalizes = any(isinstance(layer, BatchNorm2d) for layer in model.modules())
+    return {**found, **DEEPER, **({} if normalizes else {"lr": PLAIN_LR})}
+
+
+LEAST = {"epochs": 1, "batch_size": 1, "seed": 0, "size": 1, "limit": 1}
+"""The smallest value of each whole number."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +60,12 @@ class Settings:
     lr: float
     lr_decay: float
     seed: int
+    size: int = SIDE
+    """The side that pictures are scaled to."""
+    limit: int | None = None
+    """How many training images are used; None for all."""
+    momentum: float = 0.0
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         for name, known in (("data", DATASETS), ("optimizer", OPTIMIZERS)):
@@ -43,32 +73,45 @@ class Settings:
                 raise ArgumentError(
                     f"--{name} takes {', '.join(known)}; got {getattr(self, name)!r}"
                 )
-        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            if getattr(self, name) < least:
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
                 option = name.replace("_", "-")
-                raise ArgumentError(
-                    f"--{option} must be at least {least}, got {getattr(self, name)}"
-                )
+                raise ArgumentError(f"--{option} must be at least {least}, got {value}")
         if self.seed >= 2**63:
             raise ArgumentError(f"--seed must be below 2^63, got {self.seed}")
         if not (self.lr > 0 and math.isfinite(self.lr)):
             raise ArgumentError(f"--lr must be a number above 0, got {self.lr}")
         if not 0 < self.lr_decay <= 1:
             raise ArgumentError(f"--lr-decay lies above 0 and at most at 1, got {self.lr_decay}")
+        if not 0 <= self.momentum < 1:
+            raise ArgumentError(f"--momentum lies at 0 or above and below 1, got {self.momentum}")
+        if self.momentum and self.optimizer != "sgd":
+            raise ArgumentError(f"--momentum is for --optimizer sgd; {self.optimizer} has its own")
+        if not (self.weight_decay >= 0 and math.isfinite(self.weight_decay)):
+            raise ArgumentError(f"--weight-decay must be a number from 0, got {self.weight_decay}")
 
     @staticmethod
     def complete(options: Mapping[str, Any]) -> Settings:
         """The options given, with defaults for the others."""
         data = options.get("data", "digits")
         base = {"data": data, "data_dir": None, "optimizer": "adam", "seed": 0}
-        return Settings(**{**base, **DEFAULTS.get(data, DEFAULTS["digits"]), **options})
+        return Settings(**{**base, **defaults(options["model"], data), **options})
+
+    @property
+    def for_optimizer(self) -> dict[str, Any]:
+        """What the optimizer is made with."""
+        given = {"lr": self.lr, "weight_decay": self.weight_decay}
+        return {**given, "momentum": self.momentum} if self.optimizer == "sgd" else given
 
     @staticmethod
     def restored(saved: Any, options: Mapping[str, Any]) -> Settings:
         """The settings of a run that is continued; only `epochs` and `data_dir` may be changed."""
         names = {field.name for field in fields(Settings)}
-        if not isinstance(saved, dict) or saved.keys() != names:
+        needed = {field.name for field in fields(Settings) if field.default is MISSING}
+        if not isinstance(saved, dict) or not needed <= saved.keys() <= names:
             raise CheckpointError("config.json does not hold the settings of a run")
+        saved = {field.name: field.default for field in fields(Settings)} | saved
         for name, value in options.items():
             if name not in ("epochs", "data_dir") and value != saved[name]:
                 option = name if name == "model" else f"--{name.replace('_', '-')}"

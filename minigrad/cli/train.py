@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shlex
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,8 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from minigrad import data, models
+from minigrad import data
 from minigrad.cli.display import Display
+from minigrad.cli.network import name_and_options
 from minigrad.cli.run_folder import CURVES, RunFolder
 from minigrad.cli.settings import Settings
 from minigrad.cli.trainer import Trainer, check_data
@@ -20,29 +23,39 @@ from minigrad.threads import get_num_threads
 
 def run(options: Mapping[str, Any], out: Path | None, resume: bool) -> int:
     """Train as the options say; returns the exit status (128 + signal if one ended it)."""
-    if options["model"] not in models.names():
-        raise ArgumentError(
-            f"there is no network {options['model']!r}; there are {', '.join(models.names())}"
-        )
+    name, arguments = name_and_options(options["model"], "train")
+    written = ", ".join(f"{key}={value!r}" for key, value in sorted(arguments.items()))
+    options = {**options, "model": f"{name}({written})" if written else name}
     if resume:
         folder = RunFolder.existing(out, options)
         settings = folder.read_settings(options)
     else:
         settings = Settings.complete(options)
         folder = RunFolder.fresh(out, settings)
-    train_set = data.load(settings.data, "train", settings.data_dir)
-    test_set = data.load(settings.data, "test", settings.data_dir)
+    train_set = data.load(settings.data, "train", settings.data_dir, settings.size)
+    test_set = data.load(settings.data, "test", settings.data_dir, settings.size)
     check_data(train_set, test_set)
+    train_set = _limited(train_set, settings.limit)
     trainer = Trainer(settings, train_set, test_set)
     if resume:
         _restore(trainer, folder)
     display = Display()
-    _introduce(trainer, folder, display, len(train_set), len(test_set))
+    _introduce(trainer, folder, display, train_set, test_set)
     with _stop_signals() as stop, _told_of_compilation(display):
         folder.write_config(settings, train_set)
         _train(trainer, folder, display, stop)
     _conclude(trainer, folder, display, stop)
     return 128 + stop.signal if stop.signal and not trainer.is_finished else 0
+
+
+def _limited(train_set: data.ImageDataset, limit: int | None) -> data.ImageDataset:
+    """The first `limit` images."""
+    if limit is None:
+        return train_set
+    if limit > len(train_set):
+        raise ArgumentError(f"--limit {limit}: there are only {len(train_set)} training images")
+    images, labels = train_set.images[:limit], train_set.labels[:limit]
+    return dataclasses.replace(train_set, images=images, labels=labels)
 
 
 def _restore(trainer: Trainer, folder: RunFolder) -> None:
@@ -53,18 +66,28 @@ def _restore(trainer: Trainer, folder: RunFolder) -> None:
 
 
 def _introduce(
-    trainer: Trainer, folder: RunFolder, display: Display, train_size: int, test_size: int
+    trainer: Trainer,
+    folder: RunFolder,
+    display: Display,
+    train_set: data.ImageDataset,
+    test_set: data.ImageDataset,
 ) -> None:
     settings, model = trainer.settings, trainer.model
     parameters = sum(parameter.size for parameter in model.parameters())
     display.say(
-        f"{settings.model} ({parameters:,} parameters) on {settings.data}: {train_size:,} training "
-        f"and {test_size:,} test images"
+        f"{settings.model} ({parameters:,} parameters) on {settings.data}: {len(train_set):,} "
+        f"training and {len(test_set):,} test images of {settings.size}x{settings.size}"
     )
+    further = [
+        f"{name.replace('_', ' ')} {value:g}"
+        for name, value in settings.for_optimizer.items()
+        if value and name != "lr"
+    ]
     display.say(
         f"{settings.epochs} epochs of batches of {settings.batch_size}, {settings.optimizer} with "
-        f"lr {settings.lr:g} (times {settings.lr_decay:g} each epoch), seed {settings.seed}, "
-        f"{get_num_threads()} threads, in {folder.path}"
+        f"lr {settings.lr:g} (times {settings.lr_decay:g} each epoch), "
+        + "".join(f"{word}, " for word in further)
+        + f"seed {settings.seed}, {get_num_threads()} threads, in {folder.path}"
     )
     if trainer.epoch or trainer.step:
         display.say(f"continuing after epoch {trainer.epoch}, step {trainer.step}")
@@ -103,7 +126,7 @@ def _conclude(trainer: Trainer, folder: RunFolder, display: Display, stop: _Stop
     if not trainer.is_finished:
         display.say(
             f"stopped in epoch {trainer.epoch + 1} after step {trainer.step}; continue with: "
-            f"minigrad train {trainer.settings.model} --resume --out {folder.path}"
+            f"minigrad train {shlex.quote(trainer.settings.model)} --resume --out {folder.path}"
         )
 
 

@@ -4,6 +4,7 @@ it depends on is in its state, and the order of images is a function of seed and
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,16 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import models, nn
+from minigrad import nn
+from minigrad.cli.network import create
 from minigrad.cli.settings import Settings
 from minigrad.data import DataLoader, ImageDataset
-from minigrad.errors import CheckpointError, DataError, MinigradError
+from minigrad.errors import ArgumentError, CheckpointError, DataError, MinigradError, ShapeError
+from minigrad.graph import trace
 from minigrad.optim import OPTIMIZERS
 from minigrad.random import get_rng_state, manual_seed, set_rng_state
+from minigrad.spec import Spec
 from minigrad.tape import no_grad
 from minigrad.tensor import Tensor, asarray
 
-EVALUATION_BATCH = 256
+EVALUATION_PIXELS = 256 * 32 * 32
+"""In a batch of test images: they bound its memory."""
 
 
 @dataclass
@@ -60,20 +65,32 @@ class Trainer:
 
     def __init__(self, settings: Settings, train_set: ImageDataset, test_set: ImageDataset) -> None:
         manual_seed(settings.seed)
-        channels, _, _ = train_set.image_shape
+        channels, count = train_set.image_shape[0], len(train_set.classes)
         self.settings = settings
-        self.model = models.create(
-            settings.model, in_channels=channels, num_classes=len(train_set.classes)
-        )
-        self.optimizer = OPTIMIZERS[settings.optimizer](self.model.parameters(), lr=settings.lr)
+        self.model = create(settings.model, "train", in_channels=channels, num_classes=count)
+        made = OPTIMIZERS[settings.optimizer]
+        self.optimizer = made(self.model.parameters(), **settings.for_optimizer)
         self.loader = DataLoader(
             train_set, batch_size=settings.batch_size, shuffle=True, seed=settings.seed
         )
         self.test_set = test_set
+        self._check_pictures(len(train_set), train_set.image_shape)
         self.epoch = 0
         self.step = 0
         self.totals = Totals()
         self.history: list[dict[str, Any]] = []
+
+    def _check_pictures(self, count: int, shape: tuple[int, ...]) -> None:
+        """Raise unless the network takes the pictures, and the last batch, which may be small."""
+        batch = min(self.settings.batch_size, count)
+        for size in (batch, count % batch or batch):
+            try:
+                trace(self.model, Spec((size, *shape)))
+            except ShapeError as error:
+                raise ArgumentError(
+                    f"{self.settings.model} does not take {size} pictures of {shape[1]}x{shape[2]};"
+                    f" try another {'--size' if size > 1 else '--batch-size'}: {error}"
+                ) from None
 
     @property
     def is_finished(self) -> bool:
@@ -137,8 +154,9 @@ class Trainer:
         """Loss and accuracy on the test images."""
         self.model.eval()
         totals = Totals()
+        batch = max(1, EVALUATION_PIXELS // math.prod(self.test_set.image_shape))
         with no_grad():
-            for images, labels in DataLoader(self.test_set, EVALUATION_BATCH).batches():
+            for images, labels in DataLoader(self.test_set, batch).batches():
                 scores = self.model(asarray(images))
                 totals.add(scores, nn.functional.cross_entropy(scores, asarray(labels)), labels)
         self.model.train()

@@ -6,15 +6,17 @@
 Nothing here knows of tensors, nothing is downloaded, and nothing is written.
 """
 
-from minigrad.data.catalogue import DATASETS, DataSource, load
+from minigrad.data.catalogue import DATASETS, SIDE, DataSource, load
 from minigrad.data.dataset import ArrayDataset, ImageDataset
 from minigrad.data.digits import digits
 from minigrad.data.idx import fashion_mnist, mnist, read_idx
 from minigrad.data.loader import DataLoader, Dataset
 from minigrad.data.pictures import Preprocessing, read_picture
+from minigrad.data.scaling import scaled
 
 __all__ = [
     "DATASETS",
+    "SIDE",
     "ArrayDataset",
     "DataLoader",
     "DataSource",
@@ -27,4 +29,5 @@ __all__ = [
     "mnist",
     "read_idx",
     "read_picture",
+    "scaled",
 ]

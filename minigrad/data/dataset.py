@@ -80,11 +80,15 @@ class ImageDataset:
         return len(self.images)
 
     def __getitem__(self, index: Index) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        pixels = _rows(self.images, index).astype(np.float32)
+        pixels = self.pixels(index)
         # In place and with one multiplication: a third of the time of a table of 256 levels.
         pixels *= np.float32(1 / (255 * self.std))
         pixels -= np.float32(self.mean / self.std)
         return pixels, self.labels[index]
+
+    def pixels(self, index: Index) -> NDArray[np.float32]:
+        """What is indexed, fresh, on the scale 0..255."""
+        return rows(self.images, index).astype(np.float32)
 
     def __repr__(self) -> str:
         return (
@@ -120,7 +124,7 @@ class ArrayDataset:
         return len(self.arrays[0])
 
     def __getitem__(self, index: Index) -> tuple[NDArray[Any], ...]:
-        return tuple(_rows(array, index) for array in self.arrays)
+        return tuple(rows(array, index) for array in self.arrays)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -130,7 +134,7 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def _rows(array: NDArray[Any], index: Index) -> NDArray[Any]:
+def rows(array: NDArray[Any], index: Index) -> NDArray[Any]:
     """`array[index]` along the first axis alone."""
     if not isinstance(index, (int, np.integer, slice, list, np.ndarray)):
         raise IndexingError(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.data.dataset import ImageDataset, check_split
+from minigrad.data.scaling import bilinear_weights
 from minigrad.errors import DataError
 
 _FILE = Path(__file__).with_name("digits.npz")
@@ -33,19 +34,6 @@ def digits(split: str = "train") -> ImageDataset:
     """
     check_split(split)
     return _splits()[split]
-
-
-def bilinear_weights(source: int, target: int) -> NDArray[np.float64]:
-    """The matrix A (target, source) that resamples a line of pixels: new = A @ old.
-
-    Pixel i of the target has its centre at s_i = (i + 1/2) · source / target - 1/2 in the
-    source's coordinates, clamped to [0, source - 1], and A[i, k] = max(0, 1 - |s_i - k|). That is
-    the half-pixel convention, `align_corners=False` in PyTorch. It only interpolates: where the
-    target is smaller, no averaging takes place.
-    """
-    centres = (np.arange(target) + 0.5) * source / target - 0.5
-    distance = np.clip(centres, 0, source - 1)[:, None] - np.arange(source)
-    return np.maximum(0, 1 - np.abs(distance))
 
 
 @cache

@@ -7,7 +7,7 @@ state_dict keys are PyTorch's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from minigrad import tape
 from minigrad.creation import zeros_like
@@ -33,6 +33,9 @@ class Module:
     Calling a module runs `forward` between its hooks. An error that arises inside carries the
     path of the module it arose in (`lenet5.features_detector.0`).
     """
+
+    younger_state: ClassVar[tuple[str, ...]] = ()
+    """Names of parameters and buffers that checkpoints from before they came up do not have."""
 
     training: bool
     _parameters: dict[str, Parameter | None]
@@ -295,11 +298,12 @@ class Module:
 
         Raises StateDictError, before anything is changed, if a shape or dtype differs or, with
         `strict`, if the keys do; it lists every one of them. Returns the keys that were missing and
-        those left over.
+        those left over. A layer's `younger_state` may be missing where its other state is there.
         """
         if not isinstance(state_dict, Mapping):
             raise StateDictError(f"a state_dict is a mapping, got {type(state_dict).__name__}")
-        own = dict(self._state())
+        younger = self._younger(state_dict)
+        own = {key: tensor for key, tensor in self._state() if key not in younger}
         problems = differences(own, state_dict, strict)
         if problems:
             raise StateDictError(f"state_dict does not fit {type(self).__name__}:\n{problems}")
@@ -308,6 +312,15 @@ class Module:
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
         return IncompatibleKeys(missing, unexpected)
+
+    def _younger(self, state_dict: Mapping[str, Any]) -> set[str]:
+        """What may be missing from a state_dict, and is: it was written before there was such."""
+        found = set()
+        for path, module in self.named_modules(remove_duplicate=False):
+            names = {*module._parameters, *module._buffers} - {*module.younger_state}
+            if any(_join(path, name) in state_dict for name in names):
+                found |= {_join(path, name) for name in module.younger_state}
+        return found - state_dict.keys()
 
     # -- hooks --------------------------------------------------------------------------------
 

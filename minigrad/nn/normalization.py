@@ -51,6 +51,8 @@ class ChannelNorm(Module):
     axes: tuple[int, ...]
     """Numbers of axes that an input may have."""
 
+    younger_state = ("num_batches_tracked",)  # in PyTorch from version 0.4.1 on
+
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
