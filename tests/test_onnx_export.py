@@ -251,18 +251,3 @@ def test_bad_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ArgumentError, match=r"pip install 'minigrad\[onnx\]'"):
         mg.onnx.export(functional.relu, spec, path)
     assert not path.exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", models.names())
-def test_every_network(name: str, tmp_path: Path) -> None:
-    channels, size = (1, 32) if name == "lenet5" else (1, 224) if name == "alexnet" else (3, 224)
-    network = models.create(name).eval()
-    shape = (1, channels, size, size)
-    mg.onnx.export(network, mg.Spec(shape), tmp_path / "net.onnx", external_data=True)
-    x = np.random.default_rng(1).standard_normal((2, *shape[1:])).astype(np.float32)
-    with mg.no_grad():
-        expected = network(mg.tensor(x)).numpy()
-    loaded = session(tmp_path / "net.onnx")
-    (got,) = loaded.run(None, {loaded.get_inputs()[0].name: x})
-    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)

@@ -34,10 +34,10 @@ class Prepared(base.BackendRep):
         try:
             self.model = read(model, RULES)
             self._inputs = Run(self.model, {}).inputs
-        except UNFIT as error:
-            raise GraphError(f"onnx: an initializer is damaged: {error}") from None
         except MinigradError as error:
             raise GraphError(f"onnx: {error}") from None
+        except UNFIT as error:
+            raise GraphError(f"onnx: an initializer is damaged: {error}") from None
         self._fixed: set[str] = set()
         self._graph: tuple[Any, Graph] | None = None
 

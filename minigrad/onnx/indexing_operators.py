@@ -50,9 +50,15 @@ def gather_elements(op: Operator, x: Any, indices: Any) -> Any:
 
 
 def scatter_elements(op: Operator, x: Any, indices: Any, updates: Any) -> Any:
-    x, places = as_tensor(x), as_tensor(indices)
-    at = x.at[_lines(x, places, op.get("axis", 0))]
-    return getattr(at, WRITING[op.get("reduction", "none")])(updates)
+    x, how = as_tensor(x), op.get("reduction", "none")
+    at = x.at[_lines(x, _places(op, indices), op.get("axis", 0))]
+    return getattr(at, WRITING[how])(updates)
+
+
+def _places(op: Operator, indices: Any) -> Tensor:
+    """The indices to write at, which have to be known where factors meet at one place."""
+    known = op.get("reduction", "none") == "mul"
+    return as_tensor(op.needed(1) if known else indices)
 
 
 def _tuples(places: Tensor, batch: int) -> tuple[Any, ...]:
@@ -70,7 +76,7 @@ def gather_nd(op: Operator, x: Any, indices: Any) -> Any:
 
 
 def scatter_nd(op: Operator, x: Any, indices: Any, updates: Any) -> Any:
-    at = as_tensor(x).at[_tuples(as_tensor(indices), 0)]
+    at = as_tensor(x).at[_tuples(_places(op, indices), 0)]
     return getattr(at, WRITING[op.get("reduction", "none")])(updates)
 
 

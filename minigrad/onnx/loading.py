@@ -54,6 +54,8 @@ def load_model(
 def _run(model: onnx.ModelProto, fixed: Mapping[str, np.ndarray]) -> Run:
     try:
         return Run(model, fixed)
+    except MinigradError:
+        raise
     except UNFIT as error:
         raise GraphError(f"an initializer is damaged: {error}") from None
 

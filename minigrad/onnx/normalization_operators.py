@@ -102,8 +102,8 @@ def negative_log_likelihood(op: Operator, x: Any, classes: Any, weight: Any = No
 
 
 def _loss(op: Operator, weight: Any) -> dict[str, Any]:
-    """What both losses are told; no class is ignored unless one is named."""
-    ignored = op.get("ignore_index", -(2**31))
+    """What both losses are told."""
+    ignored = op.get("ignore_index", -100)
     return {"weight": weight, "reduction": op.get("reduction", "mean"), "ignore_index": ignored}
 
 

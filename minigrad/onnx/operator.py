@@ -13,24 +13,29 @@ from minigrad.errors import GraphError
 
 class UnknownError(GraphError):
     """A value is asked for that is computed from the program's inputs; `index` is the operator's
-    input that has it."""
+    input that has it, None if all of them count. `sources` are, once they are looked for, the
+    program's inputs that it comes from."""
 
-    def __init__(self, message: str, index: int) -> None:
+    sources: list[str] | None = None
+
+    def __init__(self, message: str, index: int | None) -> None:
         super().__init__(message)
         self.index = index
 
 
 @dataclass(frozen=True)
 class Operator:
-    """A node of the file: its attributes by name, and the arrays that are known of its inputs.
-    `outputs` is the number of its outputs up to the last that has a name."""
+    """A node of the file: its attributes by name, and by their places those of its inputs that are
+    known, as arrays, None for one left out. `outputs` is the number of its outputs up to the last
+    that has a name."""
 
     kind: str
     name: str
     opset: int
     attributes: dict[str, Any]
-    known: tuple[np.ndarray | None, ...]
-    outputs: int = 1
+    known: dict[int, np.ndarray | None]
+    inputs: int
+    outputs: int
 
     def get(self, attribute: str, default: Any = None) -> Any:
         """An attribute; text comes as a string."""
@@ -43,10 +48,8 @@ class Operator:
     def array(self, index: int) -> np.ndarray | None:
         """The values of an input, None where it is left out. Raises UnknownError where it is
         computed from the program's inputs."""
-        if index < len(self.known) and isinstance(self.known[index], np.ndarray):
-            return self.known[index]
-        if index >= len(self.known):
-            return None
+        if index in self.known or index >= self.inputs:
+            return self.known.get(index)
         why = f"its input {index} has to be known before the program runs"
         raise UnknownError(f"onnx: {self.kind} {self.name!r}: {why}", index)
 

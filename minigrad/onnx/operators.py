@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import minigrad.ops.arrays as mg
 from minigrad.onnx import (
+    control_operators,
     creating_operators,
     elementwise_operators,
     indexing_operators,
@@ -36,6 +37,7 @@ RULES: dict[str, Rule] = {
     "Sign": plain(mg.sign), "Sin": plain(mg.sin), "Sinh": plain(mg.sinh), "Sqrt": plain(mg.sqrt),
     "Sub": plain(mg.subtract), "Tan": plain(mg.tan), "Tanh": plain(mg.tanh),
     "Where": plain(mg.where), "Xor": plain(mg.logical_xor),
+    **control_operators.RULES,
     **creating_operators.RULES,
     **elementwise_operators.RULES,
     **indexing_operators.RULES,

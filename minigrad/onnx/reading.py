@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,21 @@ from google.protobuf.message import DecodeError
 from onnx import inliner
 
 from minigrad.errors import GraphError
+from minigrad.onnx.expansion import expanded
 from minigrad.spec import DTYPES, Spec, float32, float64
 
 OLDEST = 7
 DEFAULT = ("", "ai.onnx")  # both name the domain of ONNX's own operators
 # What attributes and values that do not fit their operator end in.
 UNFIT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError)
+# What ONNX's checks, its shape inference and its reader of files raise.
+UNSOUND = (
+    DecodeError,
+    onnx.checker.ValidationError,
+    onnx.shape_inference.InferenceError,
+    ValueError,
+    RuntimeError,
+)
 
 
 def read(source: str | os.PathLike[str] | onnx.ModelProto, known: Container[str]) -> onnx.ModelProto:
@@ -31,32 +40,51 @@ def read(source: str | os.PathLike[str] | onnx.ModelProto, known: Container[str]
     Raises GraphError for what cannot be read or is not sound, for an unknown opset, and for other
     operators, all of them with counts.
     """
-    model = _checked(source)
-    opset_of(model)
+    model = _loaded(source)
+    opset = opset_of(model)
+    if _lacking(model, known):
+        model = expanded(model, opset, known)
+    _require_sound(model)
     lacking = _lacking(model, known)
-    if lacking:
-        model = _expanded(model, lacking)
-        lacking = _lacking(model, known)
     if lacking:
         found = ", ".join(f"{kind} x {count}" for kind, count in sorted(lacking.items()))
         raise GraphError(f"has operators that minigrad does not know: {found}")
+    if not isinstance(source, onnx.ModelProto):
+        _add_weights(model, Path(source))
     return model
 
 
-def _checked(source: str | os.PathLike[str] | onnx.ModelProto) -> onnx.ModelProto:
-    """The model, passed by ONNX's own check, without local functions."""
+def _loaded(source: str | os.PathLike[str] | onnx.ModelProto) -> onnx.ModelProto:
+    """The model without local functions, and without the weights beside the file."""
     try:
         if isinstance(source, onnx.ModelProto):
-            onnx.checker.check_model(source, full_check=True)
-            model = source
+            onnx.checker.check_model(source)
+            model = onnx.ModelProto()
+            model.CopyFrom(source)
         else:
-            onnx.checker.check_model(str(Path(source)), full_check=True)
-            model = onnx.load_model(source)
+            onnx.checker.check_model(str(Path(source)))
+            model = onnx.load_model(source, load_external_data=False)
         return inliner.inline_local_functions(model) if model.functions else model
     except OSError as error:
         raise GraphError(f"cannot be read ({error.strerror or error})") from None
-    except (DecodeError, onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-        # RuntimeError: what ONNX's shape inference and its reader of files raise.
+    except UNSOUND as error:
+        raise GraphError(f"is not a sound ONNX file: {error}") from None
+
+
+def _require_sound(model: onnx.ModelProto) -> None:
+    """Raise unless the shapes and types of all values fit."""
+    try:
+        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except UNSOUND as error:
+        raise GraphError(f"is not a sound ONNX file: {error}") from None
+
+
+def _add_weights(model: onnx.ModelProto, path: Path) -> None:
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except OSError as error:
+        raise GraphError(f"its weights cannot be read ({error.strerror or error})") from None
+    except UNSOUND as error:
         raise GraphError(f"is not a sound ONNX file: {error}") from None
 
 
@@ -65,38 +93,25 @@ def _lacking(model: onnx.ModelProto, known: Container[str]) -> Counter[str]:
     return Counter(
         [
             n.op_type if n.domain in DEFAULT else f"{n.domain}.{n.op_type}"
-            for n in model.graph.node
+            for n in _nodes(model.graph)
             if n.domain not in DEFAULT or n.op_type not in known
         ]
     )
 
 
-def _expanded(model: onnx.ModelProto, lacking: Container[str]) -> onnx.ModelProto:
-    """The model with the bodies of those operators that ONNX defines as functions of others.
-
-    They may depend on types and shapes, which are inferred before.
-    """
-    wanted = [
-        (schema.domain, schema.name)
-        for schema in onnx.defs.get_all_schemas()
-        if schema.name in lacking
-        and schema.domain in DEFAULT
-        and (schema.has_function or schema.has_context_dependent_function)
-    ]
-    if not wanted:
-        return model
-    try:
-        typed = onnx.shape_inference.infer_shapes(model)
-        return inliner.inline_selected_functions(typed, wanted, inline_schema_functions=True)
-    except RuntimeError as error:
-        names = ", ".join([name for _, name in wanted])
-        raise GraphError(f"the definition of {names} cannot be put in place: {error}") from None
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """All nodes, those in bodies too."""
+    waiting = [graph]
+    while waiting:
+        for node in waiting.pop().node:
+            yield node
+            waiting += [a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """The version of ONNX's operators. Raises GraphError for one that is not known."""
-    opset = next((o.version for o in model.opset_import if o.domain in DEFAULT), 0)
+    """The version of ONNX's operators, the newest if none of them is used. Raises GraphError for one that is not known."""
     newest = onnx.defs.onnx_opset_version()
+    opset = next((o.version for o in model.opset_import if o.domain in DEFAULT), newest)
     if not OLDEST <= opset <= newest:
         raise GraphError(f"onnx: opset {opset} is not known; there are {OLDEST} to {newest}")
     return int(opset)

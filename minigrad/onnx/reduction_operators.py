@@ -51,12 +51,13 @@ def _extreme(function: Callable[..., Any], sign: int) -> Callable[..., Any]:
     """Of nothing it is the least (largest) number; booleans are compared as integers."""
 
     def reduce(x: Tensor, axis: tuple[int, ...], keepdims: bool) -> Any:
-        if x.dtype == bool_:
-            return function(x.astype(int32), axis=axis, keepdims=keepdims)
         if math.prod([x.shape[a] for a in axis]):
-            return function(x, axis=axis, keepdims=keepdims)
+            compared = x.astype(int32) if x.dtype == bool_ else x
+            return function(compared, axis=axis, keepdims=keepdims)
         if x.dtype in FLOATING:
             number: Any = sign * math.inf
+        elif x.dtype == bool_:
+            number = sign > 0
         else:
             number = np.iinfo(x.dtype).max if sign > 0 else np.iinfo(x.dtype).min
         places = {a % x.ndim for a in axis}

@@ -5,7 +5,7 @@ What depends on constants and shapes only is computed on the way, so that shapes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,25 +47,50 @@ class Run:
         names = [value.name for value in self.inputs]
         held: dict[str, Any] = {**self.weights, **self.values}
         held |= dict(zip(names, inputs, strict=True))
-        for node in self.model.graph.node:
+        found = self._graph(self.model.graph, held)
+        names = [value.name for value in self.model.graph.output]
+        return {name: as_tensor(value) for name, value in zip(names, found, strict=True)}
+
+    def _graph(self, graph: onnx.GraphProto, held: dict[str, Any]) -> list[Any]:
+        """The outputs of a graph for the values that are held, to which its own are added."""
+        for node in graph.node:
             held.update(self._node(node, held))
-        return {value.name: as_tensor(held[value.name]) for value in self.model.graph.output}
+        return [held[value.name] for value in graph.output]
+
+    def _body(self, graph: onnx.GraphProto, held: dict[str, Any]) -> Callable[..., list[Any]]:
+        """A graph that is an attribute, as a function; it sees what is held around it."""
+        arrays: dict[str, Any] = {}
+        for proto in graph.initializer:
+            dtype_of(proto.data_type, proto.name)
+            arrays[proto.name] = numpy_helper.to_array(proto)
+
+        def body(*inputs: Any) -> list[Any]:
+            names = [value.name for value in graph.input]
+            return self._graph(graph, {**held, **arrays, **dict(zip(names, inputs, strict=True))})
+
+        return body
 
     def _node(self, node: onnx.NodeProto, held: dict[str, Any]) -> dict[str, Any]:
         """The values that a node gives, arrays where all that it reads is known."""
         given = [held[name] if name else None for name in node.input]
         while given and given[-1] is None:
             given.pop()
-        known = [self.arrays.get(n, v) for n, v in zip(node.input, given, strict=False)]
-        arrays = tuple([k if isinstance(k, np.ndarray) else None for k in known])
+        arrays = [self.arrays.get(n, v) for n, v in zip(node.input, given, strict=False)]
+        known = {i: a for i, a in enumerate(arrays) if a is None or isinstance(a, np.ndarray)}
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        for name, value in attributes.items():
+            if isinstance(value, onnx.GraphProto):
+                attributes[name] = self._body(value, held)
         used = [i for i, name in enumerate(node.output, start=1) if name]
         name = node.name or next(iter(node.output))
-        op = Operator(node.op_type, name, self.opset, attributes, arrays, max(used, default=0))
+        count = max(used, default=0)
+        op = Operator(node.op_type, name, self.opset, attributes, known, len(given), count)
         try:
             results = _applied(op, given)
         except UnknownError as error:
-            self.missing = self._sources(node.input[error.index])
+            if error.sources is None:
+                names = node.input if error.index is None else [node.input[error.index]]
+                error.sources = self.missing = self._sources(names)
             raise
         except UNFIT as error:
             raise op.refuse(str(error) or type(error).__name__) from None
@@ -73,19 +98,38 @@ class Run:
             raise op.refuse(f"its output {len(results)} is not known")
         return {n: v for n, v in zip(node.output, results, strict=False) if n}
 
-    def _sources(self, name: str) -> list[str]:
-        """The inputs that a value is computed from."""
-        wanted = {name}
-        for node in reversed(self.model.graph.node):
-            if wanted & set(node.output):
-                wanted.update(node.input)
+    def _sources(self, names: Iterable[str]) -> list[str]:
+        """The inputs that values are computed from."""
+        reads = _reads(self.model.graph)
+        wanted, before = set(names), 0
+        while len(wanted) > before:
+            before = len(wanted)
+            for outputs, inputs in reversed(reads):
+                if wanted & set(outputs):
+                    wanted.update(inputs)
         return [value.name for value in self.inputs if value.name in wanted]
+
+
+def _reads(graph: onnx.GraphProto) -> list[tuple[list[str], list[str]]]:
+    """The outputs and inputs of all nodes; what bodies read counts as read by their node, and what
+    is handed to a body as coming from all inputs of its node."""
+    found = []
+    for node in graph.node:
+        inputs = list(node.input)
+        for body in [a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]:
+            inner = _reads(body)
+            found += [([value.name for value in body.input], list(node.input)), *inner]
+            inputs += [name for _, names in inner for name in names]
+            inputs += [value.name for value in body.output]
+        found.append((list(node.output), inputs))
+    return found
 
 
 def _applied(op: Operator, given: list[Any]) -> list[Any]:
     """What the operator's rule gives; arrays for arrays."""
     rule = RULES[op.kind]
-    if not all(v is None or isinstance(v, np.ndarray) for v in given):
+    known = all(v is None or isinstance(v, np.ndarray) for v in given)
+    if not known or any(callable(value) for value in op.attributes.values()):
         return _listed(rule(op, *given))
     tracer, tape.state.tracer = tape.state.tracer, None
     try:
