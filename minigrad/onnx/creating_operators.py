@@ -84,7 +84,8 @@ def filled(op: Operator, lengths: Any) -> Any:
 def eye_like(op: Operator, x: Any) -> Any:
     x = as_tensor(x)
     dtype = dtype_of(op.get("dtype"), op.name) if op.get("dtype") is not None else x.dtype
-    return np.eye(*x.shape, k=op.get("k", 0), dtype=dtype)
+    rows, columns = x.shape
+    return np.eye(rows, columns, k=op.get("k", 0), dtype=dtype)
 
 
 def one_hot(op: Operator, indices: Any, depth: Any, values: Any) -> Any:

@@ -23,7 +23,7 @@ def expanded(model: onnx.ModelProto, opset: int, known: Container[str]) -> onnx.
     while True:
         model = _typed(model)
         types = _types(model)
-        functions = []
+        functions: list[onnx.FunctionProto] = []
         for node in model.graph.node:
             if node.domain not in ("", "ai.onnx") or node.op_type in known:
                 continue
@@ -85,17 +85,17 @@ def _body(schema: Any, node: onnx.NodeProto, opset: int, types: dict[str, Any]) 
     nothing where there is none for these types."""
     if schema.function_opset_versions:
         version = _nearest(schema.function_opset_versions, opset)
-        found: bytes = schema.get_function_with_opset_version(version)
-        return found
+        return bytes(schema.get_function_with_opset_version(version))
     versions = schema.context_dependent_function_opset_versions
     if not versions:
         return b""
     known = [types.get(name) or onnx.TypeProto() for name in node.input]
     serialized = [kind.SerializeToString() for kind in known]
-    found = schema.get_context_dependent_function_with_opset_version(
-        _nearest(versions, opset), node.SerializeToString(), serialized
+    return bytes(
+        schema.get_context_dependent_function_with_opset_version(
+            _nearest(versions, opset), node.SerializeToString(), serialized
+        )
     )
-    return found
 
 
 def _nearest(versions: Sequence[int], opset: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import minigrad.ops.arrays as mg
 from minigrad.nn import functional
 from minigrad.onnx.operator import Operator, Rule
-from minigrad.spec import FLOATING, float64, int32
+from minigrad.spec import FLOATING, float64
 from minigrad.tensor import Tensor, as_tensor
 
 
@@ -27,17 +27,6 @@ def product(op: Operator, a: Any, b: Any) -> Any:
     if a.dtype in FLOATING:
         return mg.matmul(a, b)
     return mg.matmul(a.astype(float64), b.astype(float64)).astype(a.dtype)
-
-
-def integer_product(op: Operator, a: Any, b: Any, a_zero: Any = None, b_zero: Any = None) -> Any:
-    """Bytes, less their zero points, multiplied into int32; a's are one a row, b's one a column."""
-    a, b = as_tensor(a).astype(float64), as_tensor(b).astype(float64)
-    if a_zero is not None:
-        zero = as_tensor(a_zero).astype(float64)
-        a = a - (mg.expand_dims(zero, -1) if zero.ndim == 1 and a.ndim > 1 else zero)
-    if b_zero is not None:
-        b = b - as_tensor(b_zero).astype(float64)
-    return mg.matmul(a, b).astype(int32)
 
 
 def batch_normalization(op: Operator, x: Any, scale: Any, b: Any, mean: Any, var: Any) -> Any:
@@ -127,7 +116,6 @@ RULES: dict[str, Rule] = {
     "LRN": local_response_norm,
     "LayerNormalization": layer_normalization,
     "MatMul": product,
-    "MatMulInteger": integer_product,
     "NegativeLogLikelihoodLoss": negative_log_likelihood,
     "SoftmaxCrossEntropyLoss": cross_entropy,
 }

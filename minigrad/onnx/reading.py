@@ -34,7 +34,9 @@ UNSOUND = (
 )
 
 
-def read(source: str | os.PathLike[str] | onnx.ModelProto, known: Container[str]) -> onnx.ModelProto:
+def read(
+    source: str | os.PathLike[str] | onnx.ModelProto, known: Container[str]
+) -> onnx.ModelProto:
     """The model in a file, or one at hand, of operators that are `known`.
 
     Raises GraphError for what cannot be read or is not sound, for an unknown opset, and for other
@@ -109,7 +111,10 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """The version of ONNX's operators, the newest if none of them is used. Raises GraphError for one that is not known."""
+    """The version of ONNX's operators, the newest if none of them is used.
+
+    Raises GraphError for one that is not known.
+    """
     newest = onnx.defs.onnx_opset_version()
     opset = next((o.version for o in model.opset_import if o.domain in DEFAULT), newest)
     if not OLDEST <= opset <= newest:

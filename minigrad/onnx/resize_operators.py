@@ -1,7 +1,7 @@
 """What ONNX's Resize, Upsample and GridSample are in minigrad: weighted sums of gathered elements,
 along one axis after the other or at points of a grid.
 
-A position x between elements is `base` + `ratio` with a ratio in (0, 1]; the weights of the elements
+A position between elements is `base` + `ratio` with a ratio in (0, 1]; the weights of the elements
 at `base` + offset are a function of the ratio.
 """
 

@@ -1,4 +1,4 @@
-"""A model of plain nodes as a function of its inputs, which calls the rules of `operators` in order.
+"""A model of plain nodes as a function of its inputs, which calls the rules of `operators`.
 
 What depends on constants and shapes only is computed on the way, so that shapes are numbers.
 """

@@ -16,7 +16,7 @@ import minigrad.ops.arrays as mg
 from minigrad.creation import zeros
 from minigrad.nn import functional
 from minigrad.onnx.operator import Operator, Rule
-from minigrad.spec import FLOATING, Window, float32, float64, int32
+from minigrad.spec import FLOATING, Window, float32, float64
 from minigrad.tensor import Tensor, as_tensor
 
 CONVOLUTIONS: list[Callable[..., Any]] = [
@@ -75,17 +75,6 @@ def convolution(op: Operator, x: Any, weight: Any, bias: Any = None) -> Any:
         dilation=tuple(op.get("dilations", [1] * axes)),
         groups=op.get("group", 1),
     )
-
-
-def integer_convolution(op: Operator, x: Any, w: Any, x_zero: Any = None, w_zero: Any = None) -> Any:
-    """Bytes, less their zero points, convolved into int32; the filters' is one, or one each."""
-    x, w = as_tensor(x).astype(float64), as_tensor(w).astype(float64)
-    if x_zero is not None:
-        x = x - as_tensor(x_zero).astype(float64)
-    if w_zero is not None:
-        zero = as_tensor(w_zero).astype(float64)
-        w = w - (mg.reshape(zero, (-1, *[1] * (w.ndim - 1))) if zero.ndim else zero)
-    return mg.round(convolution(op, x, w)).astype(int32)
 
 
 def transposed(op: Operator, x: Any, weight: Any, bias: Any = None) -> Any:
@@ -188,7 +177,8 @@ def _in_whole_input(
 ) -> Any:
     """Places in a padded plane as places in the whole input, by rows or (`storage_order`) by
     columns."""
-    rest, flat, step = places, np.zeros((), np.int64), 1
+    rest: Any = places
+    flat: Any = np.zeros((), np.int64)
     strides = [math.prod(size[a + 1 :]) for a in range(len(size))]
     if op.get("storage_order", 0):
         strides = [math.prod(size[:a]) for a in range(len(size))]
@@ -249,7 +239,7 @@ def over_space(function: Callable[..., Any]) -> Rule:
 
 
 def max_unpool(op: Operator, x: Any, places: Any, shape: Any = None) -> Any:
-    """Zeros, with the elements of x where a MaxPool found them; `output_shape` adds zeros behind."""
+    """Zeros, with the elements of x where a MaxPool found them; `output_shape` adds zeros."""
     x, kernel = as_tensor(x), op.get("kernel_shape")
     steps, sides = op.get("strides", [1] * len(kernel)), _padding(op, x, kernel)
     lengths = [
@@ -267,7 +257,7 @@ def max_unpool(op: Operator, x: Any, places: Any, shape: Any = None) -> Any:
 
 
 def columns_to_image(op: Operator, x: Any, image: Any, block: Any) -> Any:
-    """Columns (N, C · taps, L) put back where their windows are, and added up where these overlap."""
+    """Columns (N, C · taps, L) put back where their windows are, and added up."""
     x, size, kernel = as_tensor(x), op.integers(1, ""), op.integers(2, "")
     axes = len(kernel)
     window = Window.of(
@@ -298,7 +288,6 @@ RULES: dict[str, Rule] = {
     "AveragePool": avg_pool,
     "Col2Im": columns_to_image,
     "Conv": convolution,
-    "ConvInteger": integer_convolution,
     "ConvTranspose": transposed,
     "GlobalAveragePool": over_space(mg.mean),
     "GlobalLpPool": global_lp_pool,
