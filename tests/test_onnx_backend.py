@@ -235,11 +235,9 @@ def test_a_backend_takes_what_its_interface_says() -> None:
     assert backend.Backend.is_compatible(model)
     assert backend.supports_device("CPU") and not backend.supports_device("CUDA")
     prepared = backend.prepare(model)
-    for given in ([x], {"x": x}, x, [np.repeat(x, 4, 0)]):
-        (y,) = prepared.run(given)
-        assert (
-            y == np.maximum(given if given is x else next(iter(prepared_values(given))), 0)
-        ).all()
+    for given in ([x], {"x": x}, x):
+        assert prepared.run(given)[0].tolist() == [[0, 2, 3]]
+    assert prepared.run([np.repeat(x, 4, 0)])[0].tolist() == [[0, 2, 3]] * 4
     for wrong in ([], [x, x], {"z": x}, [x.astype(np.float64)], [x[:, :2]], [x[0]], None):
         with pytest.raises(ArgumentError, match="take"):
             prepared.run(wrong)
