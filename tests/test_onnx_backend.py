@@ -28,7 +28,6 @@ TRAINING = "ONNX's preview of training; minigrad has optimizers of its own"
 LEFT_OUT = {
     "Bernoulli": RANDOM,
     "ConcatFromSequence": SEQUENCES,
-    "DeformConv": "convolution at positions that are computed",
     "ImageDecoder": "decodes files of pictures",
     "LabelEncoder": LEARNING,
     "MelWeightMatrix": "a table of sound processing",
@@ -38,7 +37,6 @@ LEFT_OUT = {
     "OptionalHasElement": SEQUENCES,
     "RandomUniformLike": RANDOM,
     "RegexFullMatch": STRINGS,
-    "RoiAlign": "means over regions that are computed",
     "SequenceAt": SEQUENCES,
     "SequenceConstruct": SEQUENCES,
     "SequenceEmpty": SEQUENCES,

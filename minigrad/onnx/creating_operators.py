@@ -10,13 +10,10 @@ from onnx import numpy_helper
 
 import minigrad.ops.arrays as mg
 from minigrad.nn import functional
-from minigrad.onnx.operator import Operator, Rule
+from minigrad.onnx.operator import MOST_ELEMENTS, Operator, Rule
 from minigrad.onnx.reading import dtype_of
-from minigrad.spec import Spec, bool_, int64
+from minigrad.spec import bool_, int64
 from minigrad.tensor import as_tensor
-
-MOST_ELEMENTS = 2**28
-"""Of an array that a file only tells the size of."""
 
 
 def given_constant(op: Operator) -> Any:
@@ -71,14 +68,13 @@ def numbers(op: Operator, *_: Any) -> Any:
     return np.arange(start, end, step, dtype=op.needed(0).dtype)
 
 
-def filled(op: Operator, lengths: Any) -> Any:
+def filled(op: Operator, shape: Any) -> Any:
     filling, target = op.get("value"), op.needed(0)
     value = np.zeros(1, np.float32) if filling is None else numpy_helper.to_array(filling)
     if filling is not None:
         dtype_of(filling.data_type, op.name)
-    if Spec([int(n) for n in target], value.dtype).size > MOST_ELEMENTS:
-        raise op.refuse(f"shape {tuple(target)} has too many elements")
-    return np.full(target, value.reshape(-1)[0])
+    lengths = op.bounded([int(n) for n in target])
+    return np.full(lengths, value.reshape(-1)[0])
 
 
 def eye_like(op: Operator, x: Any) -> Any:

@@ -42,11 +42,13 @@ def unsqueeze(op: Operator, x: Any, axes: Any = None) -> Any:
 
 def expand(op: Operator, x: Any, shape: Any) -> Any:
     x = as_tensor(x)
-    return mg.expand(x, np.broadcast_shapes(x.shape, tuple(op.integers(1, "shape"))))
+    return mg.expand(x, op.bounded(np.broadcast_shapes(x.shape, tuple(op.integers(1, "shape")))))
 
 
 def tile(op: Operator, x: Any, repeats: Any) -> Any:
-    return mg.tile(x, tuple(op.integers(1, "repeats")))
+    x, repeats = as_tensor(x), op.integers(1, "repeats")
+    op.bounded([n * count for n, count in zip(x.shape, repeats, strict=True)])
+    return mg.tile(x, tuple(repeats))
 
 
 def concat(op: Operator, *x: Any) -> Any:
@@ -77,6 +79,7 @@ def pad(op: Operator, x: Any, pads: Any = None, value: Any = None, axes: Any = N
     number = op.get("value", 0) if filling is None else filling.reshape(-1)[0].item()
     mode = op.get("mode", "constant")
     positive = [(max(a, 0), max(b, 0)) for a, b in pairs]
+    op.bounded([n + a + b for n, (a, b) in zip(x.shape, positive, strict=True)])
     return mg.pad(x, positive, mode=mode, **({"value": number} if mode == "constant" else {}))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,10 @@ class UnknownError(GraphError):
     def __init__(self, message: str, index: int | None) -> None:
         super().__init__(message)
         self.index = index
+
+
+MOST_ELEMENTS = 2**28
+"""Of an array that a file only tells the size of."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,12 @@ class Operator:
             return self.known.get(index)
         why = f"its input {index} has to be known before the program runs"
         raise UnknownError(f"onnx: {self.kind} {self.name!r}: {why}", index)
+
+    def bounded(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape, where a file may ask for an array as large."""
+        if math.prod(shape) > MOST_ELEMENTS:
+            raise self.refuse(f"shape {tuple(shape)} has too many elements")
+        return tuple(shape)
 
     def needed(self, index: int) -> np.ndarray:
         """The values of an input that may not be left out."""

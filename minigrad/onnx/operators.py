@@ -18,6 +18,7 @@ from minigrad.onnx import (
     recurrent_operators,
     reduction_operators,
     resize_operators,
+    sampling_operators,
     window_operators,
 )
 from minigrad.onnx.operator import Rule, plain
@@ -51,6 +52,7 @@ RULES: dict[str, Rule] = {
     **recurrent_operators.RULES,
     **reduction_operators.RULES,
     **resize_operators.RULES,
+    **sampling_operators.RULES,
     **window_operators.RULES,
 }  # fmt: skip
 """By the operator's name in ONNX's default domain."""

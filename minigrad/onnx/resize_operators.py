@@ -1,5 +1,5 @@
-"""What ONNX's Resize, Upsample and GridSample are in minigrad: weighted sums of gathered elements,
-along one axis after the other or at points of a grid.
+"""What ONNX's Resize and Upsample are in minigrad: weighted sums of gathered elements, along one
+axis after the other. Rules of the table in `operators`.
 
 A position between elements is `base` + `ratio` with a ratio in (0, 1]; the weights of the elements
 at `base` + offset are a function of the ratio.
@@ -7,16 +7,14 @@ at `base` + offset are a function of the ratio.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 import minigrad.ops.arrays as mg
 from minigrad.onnx.operator import Operator, Rule
-from minigrad.spec import FLOATING, float64, int64
+from minigrad.spec import FLOATING, float64
 from minigrad.tensor import Tensor, as_tensor
 
 NEAREST = {
@@ -162,98 +160,5 @@ def _cubic(far: Any, a: float) -> Any:
     return np.where(far <= 1, near, np.where(far < 2, wide, 0))
 
 
-def grid_sample(op: Operator, x: Any, grid: Any) -> Any:
-    """x (N, C, ...) at points (N, ..., axes) that count from -1 to 1, the last axis first."""
-    x, grid = as_tensor(x), as_tensor(grid)
-    axes, aligned = x.ndim - 2, bool(op.get("align_corners", 0))
-    mode = {"bilinear": "linear", "bicubic": "cubic"}.get(op.get("mode"), op.get("mode", "linear"))
-    points = []
-    for axis, n in enumerate(x.shape[2:]):
-        from_one = mg.add(grid[..., axes - 1 - axis], 1)
-        if aligned:
-            points.append(from_one * ((n - 1) / 2))
-        else:
-            points.append((from_one * n - 1) / 2)
-    if mode == "nearest":
-        points = [mg.round(p) for p in points]
-    points = [_into(op, p, n, aligned) for p, n in zip(points, x.shape[2:], strict=True)]
-    taps = [_point_taps(mode, p) for p in points]
-    rows = mg.permute_dims(x, (0, *range(2, x.ndim), 1))
-    total: Any = None
-    for choice in itertools.product(*taps):
-        places = [place for place, _ in choice]
-        weight = _product([w for _, w in choice])
-        read = _pixels(op, rows, places, aligned)
-        part = read if weight is None else mg.multiply(read, mg.expand_dims(weight, -1))
-        total = part if total is None else mg.add(total, part)
-    return mg.permute_dims(total, (0, axes + 1, *range(1, axes + 1)))
-
-
-def _product(weights: Sequence[Any]) -> Any:
-    result = None
-    for weight in weights:
-        if weight is not None:
-            result = weight if result is None else mg.multiply(result, weight)
-    return result
-
-
-def _point_taps(mode: str, points: Tensor) -> list[tuple[Tensor, Any]]:
-    """The elements around points along an axis and their weights, functions of the points."""
-    if mode == "nearest":
-        return [(points.astype(int64), None)]
-    base = mg.floor(points).detach()
-    ratio, start = mg.subtract(points, base), base.astype(int64)
-    if mode == "linear":
-        return [(start, mg.subtract(1, ratio)), (mg.add(start, 1), ratio)]
-    a, found = -0.75, []
-    for offset in range(-1, 3):
-        t = mg.abs(mg.subtract(ratio, offset))
-        if offset in (0, 1):
-            weight = ((a + 2) * t - (a + 3)) * t * t + 1
-        else:
-            weight = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
-        found.append((mg.add(start, offset), weight))
-    return found
-
-
-def _into(op: Operator, points: Tensor, n: int, aligned: bool) -> Tensor:
-    """Points that lie outside brought to the border, or reflected at it."""
-    how = op.get("padding_mode", "zeros")
-    low, high = (0.0, n - 1.0) if aligned else (-0.5, n - 0.5)
-    if how == "border":
-        outside = mg.logical_or(mg.less(points, low), mg.greater(points, high))
-        return mg.where(outside, mg.minimum(mg.maximum(points, 0), n - 1), points)
-    return _reflected(points, low, high) if how == "reflection" else points
-
-
-def _reflected(points: Tensor, low: float, high: float) -> Tensor:
-    span = high - low
-    if span <= 0:
-        return mg.multiply(points, 0)
-    far = mg.remainder(mg.subtract(points, low), 2 * span)
-    inside = mg.where(mg.greater(far, span), mg.subtract(2 * span, far), far)
-    kept = mg.logical_and(mg.greater_equal(points, low), mg.less_equal(points, high))
-    return mg.where(kept, points, mg.add(inside, low))
-
-
-def _pixels(op: Operator, rows: Tensor, places: Sequence[Tensor], aligned: bool) -> Tensor:
-    """The channels, last, of x at places along each of its axes; what lies outside is 0, or that
-    of the border, or of the place reflected there."""
-    how = op.get("padding_mode", "zeros")
-    batch = np.arange(rows.shape[0]).reshape((-1, *[1] * (places[0].ndim - 1)))
-    inside: Any = None
-    index: list[Any] = [batch]
-    for place, n in zip(places, rows.shape[1:], strict=False):
-        if how == "reflection":
-            low, high = (0.0, n - 1.0) if aligned else (-0.5, n - 0.5)
-            place = mg.trunc(_reflected(place.astype(float64), low, high)).astype(int64)
-        elif how == "zeros":
-            here = mg.logical_and(mg.greater_equal(place, 0), mg.less(place, n))
-            inside = here if inside is None else mg.logical_and(inside, here)
-        index.append(mg.minimum(mg.maximum(place, 0), n - 1))
-    found = rows[tuple(index)]
-    return found if inside is None else mg.where(mg.expand_dims(inside, -1), found, 0)
-
-
-RULES: dict[str, Rule] = {"GridSample": grid_sample, "Resize": resize, "Upsample": resize}
+RULES: dict[str, Rule] = {"Resize": resize, "Upsample": resize}
 """By the operator's name."""

@@ -13,11 +13,15 @@ import onnx
 from onnx import helper, numpy_helper
 
 from minigrad import tape
+from minigrad.errors import GraphError
 from minigrad.onnx.operator import Operator, UnknownError
 from minigrad.onnx.operators import RULES
 from minigrad.onnx.reading import UNFIT, dtype_of, opset_of
 from minigrad.spec import FLOATING
 from minigrad.tensor import Tensor, as_tensor, tensor
+
+MOST_CALLS = 2**20
+"""Of nodes in one run, so that loops in loops come to an end."""
 
 
 class Run:
@@ -32,6 +36,9 @@ class Run:
         self.model, self.opset, self.values = model, opset_of(model), values
         self.__name__ = model.graph.name or "graph"
         self.missing: list[str] = []
+        self._calls = 0
+        if model.graph.sparse_initializer:
+            raise GraphError("onnx: sparse initializers are not known")
         self.arrays: dict[str, np.ndarray] = {}
         self.weights: dict[str, Tensor | np.ndarray] = {}
         for proto in model.graph.initializer:
@@ -47,12 +54,16 @@ class Run:
         names = [value.name for value in self.inputs]
         held: dict[str, Any] = {**self.weights, **self.values}
         held |= dict(zip(names, inputs, strict=True))
+        self._calls = 0
         found = self._graph(self.model.graph, held)
         names = [value.name for value in self.model.graph.output]
         return {name: as_tensor(value) for name, value in zip(names, found, strict=True)}
 
     def _graph(self, graph: onnx.GraphProto, held: dict[str, Any]) -> list[Any]:
         """The outputs of a graph for the values that are held, to which its own are added."""
+        self._calls += len(graph.node)
+        if self._calls > MOST_CALLS:
+            raise GraphError(f"onnx: runs more than {MOST_CALLS:,} nodes, those in loops counted")
         for node in graph.node:
             held.update(self._node(node, held))
         return [held[value.name] for value in graph.output]
