@@ -59,7 +59,6 @@ CASES: list[Case] = [
     ("Shrink", [IMAGE], {"lambd": 0.1, "bias": 0.05}),
     ("Mish", [IMAGE], {}),
     ("ReduceLogSumExp", [IMAGE], {"keepdims": 0}),
-    ("MeanVarianceNormalization", [IMAGE], {"axes": [0, 2, 3]}),
 ]  # fmt: skip
 
 
@@ -68,7 +67,8 @@ def test_what_is_read_differentiates(case: Case) -> None:
     kind, arrays, attributes = case
     inputs = {f"x{i}": array for i, array in enumerate(arrays)}
     node = onnx.helper.make_node(kind, list(inputs), ["y"], **attributes)
-    graph = mg.onnx.load(model([node], inputs))
+    shape = arrays[0].shape if kind == "GroupNormalization" else None  # ONNX does not infer it
+    graph = mg.onnx.load(model([node], inputs, (DOUBLE, shape)))
     assert mg.gradcheck(graph, *arrays, fast=True).ok
 
 
@@ -135,7 +135,7 @@ def test_what_is_too_large_or_missing_is_refused() -> None:
     one = onnx.numpy_helper.from_array(np.ones((1, 1)), "one")
     for kind in ("Expand", "Tile"):
         nodes = [node(kind, ["one", "big"], ["wide"]), node("Mul", ["x", "wide"], ["y"])]
-        made = model(nodes, {"x": (DOUBLE, [1])}, (DOUBLE, [1, 1]), initializer=[big, one])
+        made = model(nodes, {"x": (DOUBLE, [1])}, (DOUBLE, [2**20, 2**20]), initializer=[big, one])
         with pytest.raises(GraphError, match="too many elements"):
             mg.onnx.load(made)
     nodes = [node("Sqrt", ["x"], ["a"]), node("Relu", ["a"], ["y"])]
