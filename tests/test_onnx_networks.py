@@ -57,4 +57,4 @@ def test_a_network_is_written_and_read(name: str, tmp_path: Path) -> None:
     assert names <= {leaf.name for leaf in graph.leaves.values()}
     with mg.no_grad():
         again = graph(x).numpy()
-    np.testing.assert_allclose(again, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(again, expected, rtol=1e-4, atol=1e-4)
