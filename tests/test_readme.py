@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def test_all_programs_run_and_print_what_their_comments_say(
 ) -> None:
     names: dict[str, Any] = {"__name__": "readme"}
     for program in PROGRAMS:
+        if "mg.onnx" in program and find_spec("onnx") is None:
+            continue
         exec(compile(program, "README.md", "exec"), names)
         printed = "".join(capsys.readouterr().out.split())
         for comment in re.findall(r"# (tensor\(.*(?:\n# .*)*)", program):

@@ -48,9 +48,15 @@ def same(site: Site) -> str:
 
 
 def rounding(site: Site) -> str:
-    """Whole numbers stay as they are."""
-    if getattr(site.op, "decimals", 0):
-        raise RefusedError(f"Round has no decimals, here {site.op.decimals}")
+    """Whole numbers stay as they are; Round has no decimals, so these are multiplied away."""
+    decimals = getattr(site.op, "decimals", 0)
+    if decimals and site.dtype in FLOATING:
+        factor = site.number(10.0 ** abs(decimals))
+        there, back = ("Mul", "Div") if decimals > 0 else ("Div", "Mul")
+        whole = site.add("Round", site.add(there, *site.inputs, factor))
+        return str(site.add(back, whole, factor))
+    if decimals < 0:
+        raise RefusedError(f"Round has no decimals, here {decimals}")
     return str(
         site.add(ROUNDING[site.op.name] if site.dtype in FLOATING else "Identity", *site.inputs)
     )
@@ -86,16 +92,13 @@ def infinite(site: Site) -> str:
     return str(site.add("Not", site.add("Or", site.add("IsNaN", x), site.add("IsInf", x))))
 
 
-def floor_divide(site: Site) -> str:
-    if site.dtype not in FLOATING:
-        raise RefusedError("Div of integers rounds towards 0")
-    return str(site.add("Floor", site.add("Div", *site.inputs)))
-
-
 def remainder(site: Site) -> str:
     x, y = site.inputs
     if site.dtype not in FLOATING:
-        return str(site.add("Mod", x, y))
+        zero = site.number(0)
+        by_zero = site.add("Equal", y, zero)  # which ONNX does not define
+        rest = site.add("Mod", x, site.add("Where", by_zero, site.number(1), y))
+        return str(site.add("Where", by_zero, zero, rest))
     whole = site.add("Floor", site.add("Div", x, y))
     return str(site.add("Sub", x, site.add("Mul", whole, y)))
 
@@ -226,7 +229,6 @@ RULES: dict[str, Callable[[Site], str]] = {
     "cumulative_sum": cumulative_sum,
     "exp2": exp2,
     "expm1": expm1,
-    "floor_divide": floor_divide,
     "hardtanh": hardtanh,
     "hypot": hypot,
     "log10": scaled_log(10),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from minigrad.graph.graph import Graph
 from minigrad.nn.module import Module
 from minigrad.spec import Spec
 from minigrad.tensor import Tensor
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def require_onnx() -> None:
@@ -127,17 +130,25 @@ def write(
     save(program([graph], [0]), path, None, None, external_data, opset)
 
 
-def load(path: str | os.PathLike[str], **lengths: int) -> Graph:
-    """The graph of an ONNX file. It runs, differentiates by `graph.parameters()`, which are the
-    floating-point initializers, and is shown and written like any other.
+def load(
+    path: str | os.PathLike[str] | onnx.ModelProto,
+    values: Mapping[str, Any] | None = None,
+    **lengths: int,
+) -> Graph:
+    """The graph of an ONNX file, or of a model at hand. It runs, differentiates by
+    `graph.parameters()`, which are the floating-point initializers, and is shown and written like
+    any other.
 
     Shapes of a graph are numbers: a length that the file gives a name only (the "batch") is the
-    keyword of that name, load("net.onnx", batch=8), or else 1.
+    keyword of that name, load("net.onnx", batch=8), or else 1. Inputs in `values`, by their names,
+    have these values for good and are no inputs of the graph: what a shape depends on has to be
+    among them.
 
     Raises GraphError for a file that is not sound, an unknown opset, operators that minigrad does
-    not know (all of them, with counts), and values that would have to be known before a run.
+    not know (all of them, with counts), and values that would have to be known before a run (with
+    the inputs that they come from); ArgumentError for lengths and values that the file has not.
     """
     require_onnx()
-    from minigrad.onnx.loading import load_file
+    from minigrad.onnx.loading import load_model
 
-    return load_file(path, lengths)
+    return load_model(path, values or {}, lengths)

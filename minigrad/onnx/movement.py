@@ -87,17 +87,15 @@ def _sliced(site: Site, x: str, entries: Sequence[Any]) -> str:
 
 def _gathered(site: Site, x: str, arrays: list[str], template: list[object]) -> str:
     """x at arrays of positions, where the template has slices, arrays and new axes."""
-    places = [i for i, entry in enumerate(template) if entry == ARRAY]
-    axes = [a for a, entry in enumerate([e for e in template if e is not None]) if entry == ARRAY]
-    if None in template:
-        raise RefusedError("an index of arrays and new axes at once")
+    new = [i for i, entry in enumerate(template) if entry is None]
+    x = site.add("Unsqueeze", x, site.integers(new)) if new else x
+    axes = places = [i for i, entry in enumerate(template) if entry == ARRAY]
     if len(arrays) == 1:
         return str(site.add("Gather", x, *arrays, axis=axes[0]))
     others = [a for a in range(len(template)) if a not in axes]
     front = site.add("Transpose", x, perm=[*axes, *others])
     found = site.add("GatherND", front, _stacked(site, arrays, site.shapes[1:]))
-    together = [entry for entry in site.op.template if entry is not None]
-    positions = [i for i, entry in enumerate(together) if entry == ARRAY]
+    positions = [i for i, entry in enumerate(site.op.template) if entry == ARRAY]
     if positions[-1] - positions[0] != len(positions) - 1 or places[0] == 0:
         return str(found)
     common = len(site.out_shape) - len(others)

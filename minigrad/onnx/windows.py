@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.onnx.composed import Outputs, averaged, largest, uneven
 from minigrad.onnx.model import RefusedError, Site
 from minigrad.ops.pooling import Adaptive
 from minigrad.spec import Shape, int64
-
-Outputs = str | tuple[str | None, ...]
 
 
 def _window(window: Any) -> dict[str, Any]:
@@ -47,8 +46,6 @@ def _sliding(site: Site) -> tuple[dict[str, Any], Shape]:
     site.static(*size, *out)
     window = site.op.window
     if isinstance(window, Adaptive):
-        if any(n % o for n, o in zip(size, out, strict=True)):
-            raise RefusedError(f"adaptive windows of unequal lengths, {size} to {out}")
         steps = [n // o for n, o in zip(size, out, strict=True)]
         return {"kernel_shape": steps, "strides": steps, "pads": [0] * 2 * axes}, size
     how = _window(window)
@@ -57,6 +54,14 @@ def _sliding(site: Site) -> tuple[dict[str, Any], Shape]:
         end = (out[axis] - 1) * window.stride[axis] + reach
         how["pads"][axes + axis] = max(end - size[axis] - how["pads"][axis], 0)
     return how, size
+
+
+def _is_uneven(site: Site) -> bool:
+    """Whether the windows of an adaptive pooling have several lengths."""
+    size, out = site.shapes[0][-site.op.axes :], site.out_shape[-site.op.axes :]
+    site.static(*size, *out)
+    pairs = zip(size, out, strict=True)
+    return isinstance(site.op.window, Adaptive) and any(n % o for n, o in pairs)
 
 
 def _batched(site: Site) -> tuple[str, bool]:
@@ -68,6 +73,10 @@ def _batched(site: Site) -> tuple[str, bool]:
 
 def max_pool(site: Site) -> Outputs:
     """The maxima, and where they are in the whole input (see `max_pool_indices`)."""
+    if _is_uneven(site):
+        if site.is_used(1):
+            raise RefusedError("the places in adaptive windows of unequal lengths")
+        return uneven(site, largest), None
     how, _ = _sliding(site)
     x, missing = _batched(site)
     if not site.is_used(1):
@@ -86,6 +95,8 @@ def max_pool_indices(site: Site) -> str:
 
 
 def avg_pool(site: Site) -> str:
+    if _is_uneven(site):
+        return uneven(site, averaged)
     how, size = _sliding(site)
     how.pop("dilations", None)
     x, missing = _batched(site)

@@ -16,12 +16,13 @@ from onnx import helper
 from minigrad.errors import ArgumentError, GraphError
 from minigrad.graph.composite import Composite
 from minigrad.graph.graph import Graph, Role
-from minigrad.onnx import elementwise, movement, windows
+from minigrad.onnx import composed, elementwise, movement, windows
 from minigrad.onnx.batch import Line, Program
 from minigrad.onnx.model import Model, RefusedError, Site, element_type, require_values
 from minigrad.tape import Node, Value
 
 RULES: dict[str, Callable[[Site], Any]] = {
+    **composed.RULES,
     **elementwise.RULES,
     **movement.RULES,
     **windows.RULES,

@@ -206,7 +206,9 @@ def cross_entropy(
         return _soft_cross_entropy(scores, goal, weight, smoothing, reduction)
     kept = _check(op, scores, goal, ignore_index, reduction)
     weights = _class_weights(op, weight, scores)
-    if weights is None and not smoothing and (kept is None or goal.is_abstract):
+    # In a trace the classes are not known; there the default stands for no class at all.
+    every = kept is None or (goal.is_abstract and ignore_index == -100)
+    if weights is None and not smoothing and every:
         loss: Tensor = apply(CrossEntropy(reduction), scores, goal)[0]
         return loss
     likelihoods = log_softmax(scores, 1)
