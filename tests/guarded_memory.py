@@ -22,7 +22,16 @@ from hypothesis import strategies as st
 from test_pooling_kernels import poolings
 
 from minigrad.errors import ShapeError
-from minigrad.kernels import buffers, elementwise, normalization, pooling, response, softmax
+from minigrad.kernels import (
+    buffers,
+    channels,
+    descent,
+    elementwise,
+    normalization,
+    pooling,
+    response,
+    softmax,
+)
 from minigrad.kernels.jit import Kernel
 from minigrad.kernels.warmup import example_calls, modules
 
@@ -176,11 +185,21 @@ def image_calls(x: np.ndarray, grad: np.ndarray, size: int) -> list[Callable[[],
         lambda: softmax.softmax(x, 1),
         lambda: softmax.log_softmax(x, -1),
         lambda: softmax.cross_entropy(x, classes),
+        lambda: channels.sums(flat[0], C),
+        lambda: descended(*flat),
     ]
     for name, run in elementwise.KERNELS.items():
-        inputs = flat[: 1 if name == "relu" else 2]
+        inputs = flat[: 1 if name in ("relu", "sigmoid") else 2]
         calls.append(lambda run=run, inputs=inputs: elementwise_result(run, *inputs))
     return calls
+
+
+def descended(value: np.ndarray, grad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a step of gradient descent writes."""
+    out = np.full_like(value, np.nan), np.full_like(value, np.nan)
+    numbers = np.array([0.1, 0.9, 1, -0.1], value.dtype)
+    descent.descend(value, grad, value[::-1].copy(), numbers, True, False, *out)
+    return out
 
 
 def elementwise_result(run: Kernel, *inputs: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ from minigrad.errors import (
     IndexingError,
     ShapeError,
 )
+from minigrad.ops.activation import SigmoidBackward, TanhBackward
 from minigrad.ops.indexing import ARRAY, IndexAdd
-from minigrad.ops.linear import MatMul
+from minigrad.ops.linear import MatMul, linear
 from minigrad.tensor import apply
 
 REFUSED: list[Row] = [
@@ -67,6 +68,12 @@ REFUSED: list[Row] = [
     *of_all("dropout", (X, "half"), ArgumentError, ["half"]),
     # the ops of backward passes, whose windows a user can hold in her hands
     ("matmul", lambda: apply(MatMul(), V, V), ShapeError, ["(3,)"]),
+    ("linear", lambda: linear(X, V), ShapeError, ["(2, 3)", "(3,)"]),
+    ("linear", lambda: linear(X, X, X), ShapeError, ["(2,)", "(2, 3)"]),
+    ("linear", lambda: linear(WHOLE, WHOLE), DtypeError, ["int64"]),
+    ("linear", lambda: linear(X, X.astype("float64")), DtypeError, ["float64"]),
+    ("sigmoid_backward", lambda: apply(SigmoidBackward(), X, V), ShapeError, ["(2, 3)", "(3,)"]),
+    ("tanh_backward", lambda: apply(TanhBackward(), X, V), ShapeError, ["(2, 3)", "(3,)"]),
     (
         "index_add",
         lambda: apply(IndexAdd((ARRAY,), (4,)), V, mg.tensor([0, 1])),

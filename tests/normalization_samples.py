@@ -11,7 +11,7 @@ from sample import Array, Sample, away, normal, positive
 import minigrad as mg
 from minigrad import ops
 from minigrad.nn.functional import local_response_norm
-from minigrad.ops.activation import ReLUBackward
+from minigrad.ops.activation import ReLUBackward, SigmoidBackward, TanhBackward
 from minigrad.ops.channels import channel_affine, channel_sums
 from minigrad.ops.normalization import BatchNormalizeBackward
 from minigrad.ops.response import LocalResponseNormBackward
@@ -213,5 +213,24 @@ NORMALIZATIONS += [
             (away(*shape), normal(*shape)),
         )
         for label, shape in {"matrix": (3, 4), "0d": (), "empty": (0, 3)}.items()
+    ],
+    *[
+        Sample(
+            op.name,
+            label,
+            lambda y, g, op=op: apply(op(), y, g),
+            reference,
+            (normal(*shape), normal(*shape)),
+        )
+        for op, reference in [
+            (SigmoidBackward, lambda y, g: g * y * (1 - y)),
+            (TanhBackward, lambda y, g: g * (1 - y * y)),
+        ]
+        for label, shape in {
+            "matrix": (3, 4),
+            "0d": (),
+            "empty": (0, 3),
+            "4d": (2, 3, 2, 2),
+        }.items()
     ],
 ]

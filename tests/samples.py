@@ -35,6 +35,7 @@ from window_samples import WINDOWS
 
 import minigrad as mg
 from minigrad import ops
+from minigrad.ops.linear import linear
 from minigrad.ops.movement import Clone
 from minigrad.random import generator
 from minigrad.tensor import Tensor, apply
@@ -193,6 +194,24 @@ MATMULS = [
         ("no_batch", (0, 3, 4), (0, 4, 2)),
         ("one", (1, 1), (1, 1)),
     ]
+]
+MATMULS += [
+    Sample(
+        "linear",
+        f"{label}{'' if bias else '_without_bias'}",
+        linear,
+        lambda x, w, b=0: np.einsum("...i,oi->...o", x, w) + b,
+        (normal(*x), normal(*w), normal(w[0]))[: 2 + bias],
+    )
+    for label, x, w in [
+        ("matrix", (4, 3), (2, 3)),
+        ("vector", (3,), (2, 3)),
+        ("stack", (2, 4, 3), (2, 3)),
+        ("no_vectors", (0, 3), (2, 3)),
+        ("nothing_in", (4, 0), (2, 0)),
+        ("nothing_out", (4, 3), (0, 3)),
+    ]
+    for bias in (True, False)
 ]
 MATMULS += [
     Sample("matmul", "square", lambda x: x @ x, lambda x: x @ x, (normal(3, 3),)),

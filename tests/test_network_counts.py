@@ -135,7 +135,7 @@ def test_counts(
     assert sum(p.size for p in network.parameters()) == parameters
     graph = traced(name, **options)
     assert macs is None or graph.cost.macs == macs
-    weighted = [node for node in graph.calls if node.name in ("conv2d", "matmul")]
+    weighted = [node for node in graph.calls if node.name in ("conv2d", "linear")]
     shortcuts = [node for node in weighted if "downsample" in node.module_path]
     assert len(weighted) - len(shortcuts) == layers
 

@@ -165,6 +165,10 @@ FUNCTIONS: dict[str, tuple[Callable[..., np.ndarray], int]] = {
     "relu": (lambda x: np.maximum(x, 0), 1),
     "relu_backward": (lambda y, g: np.where(y > 0, g, 0), 2),
 }
+SLOPES: dict[str, Callable[..., np.ndarray]] = {
+    "sigmoid_backward": lambda y, g: g * (y - y * y),
+    "tanh_backward": lambda y, g: g - g * (y * y),
+}
 
 
 def refused(*_: np.ndarray) -> np.ndarray:
@@ -206,6 +210,41 @@ def test_numpy_does_what_is_small_or_laid_out_differently() -> None:
     parallel.run("add", counted, x[:1], x[:1])
     parallel.run("add", counted, x.astype(np.int32), x.astype(np.int32))
     assert len(calls) == 7
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", SLOPES)
+def test_slopes_are_those_of_numpy(name: str, dtype: str, stores: None) -> None:
+    for shape in [(1 << 15,), (3, 50, 37, 11), (5, 37, 41, 13)]:
+        y, g = rng.standard_normal((2, *shape)).astype(dtype)
+        got = parallel.run(name, refused, y, g)
+        near = 4 * np.finfo(dtype).eps
+        np.testing.assert_allclose(got, SLOPES[name](y, g), near, near * 9)
+        y.reshape(-1)[:3] = np.nan, np.inf, -np.inf
+        with np.errstate(invalid="ignore"):
+            expected = SLOPES[name](y, g).reshape(-1)[:3]
+        np.testing.assert_array_equal(parallel.run(name, refused, y, g).reshape(-1)[:3], expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_sigmoid_is_right_to_the_last_places(dtype: str, stores: None) -> None:
+    x = np.concatenate([rng.normal(0, 9, 40001), np.linspace(-87, 87, 40002)]).astype(dtype)
+    wide = np.longdouble if dtype == "float64" else np.float64
+    expected = 1 / (1 + np.exp(-x.astype(wide)))
+    got = parallel.run("sigmoid", refused, x)
+    assert abs(got / expected - 1).max() < 4 * np.finfo(dtype).eps
+    special = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1e30, -1e30, 800, -800], dtype)
+    got = parallel.run("sigmoid", refused, np.repeat(special, 1 << 14))[:: 1 << 14]
+    np.testing.assert_array_equal(got, np.array([np.nan, 1, 0, 0.5, 0.5, 1, 0, 1, 0], dtype))
+
+
+def test_a_cotangent_is_laid_out_as_what_it_belongs_to() -> None:
+    x = rng.standard_normal((5, 6, 7))
+    other = LAYOUTS["channels-last"](rng.standard_normal((5, 6, 7)))
+    same = parallel.alike(x, other)
+    np.testing.assert_array_equal(same, x)
+    assert same.strides == other.strides
+    assert parallel.alike(x, x.copy()) is x
 
 
 # -- softmax and cross-entropy ----------------------------------------------------------------

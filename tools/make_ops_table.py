@@ -52,6 +52,7 @@ PYTORCH = {
     "index_add": "Tensor.index_put_",
     "max_at": "scatter_reduce",
     "min_at": "scatter_reduce",
+    "linear": "nn.functional.linear",
     "logistic_loss": "nn.functional.binary_cross_entropy_with_logits",
     "permute_dims": "permute",
     "power": "pow",
@@ -139,6 +140,8 @@ WITHOUT_PYTORCH = frozenset(
         "max_pool_indices",
         "regular_inverse",
         "relu_backward",
+        "sigmoid_backward",
+        "tanh_backward",
         "triangular_inverse",
     }
 )

@@ -19,7 +19,7 @@ from minigrad.kernels.jit import inner, kernel, prange
 from minigrad.kernels.simd import fma, lanes, load
 from minigrad.kernels.streaming import LINE, drain, part, put, streams
 
-__all__ = ["affine", "affine_of_two", "cross_sums", "shifted_sums"]
+__all__ = ["affine", "affine_of_two", "cross_sums", "shifted_sums", "sums"]
 
 # Elements of a row that one block spans: the sums and tables of so many stay in the first cache.
 SPAN = 512
@@ -49,6 +49,14 @@ def layout_of(size: int, channels: int, itemsize: int) -> Layout:
     rows, tail = divmod(size, row)
     down = max(1, BLOCK // min(row, SPAN))
     return Layout(channels, row, rows, tail, down, (max(1, -(-rows // down)), -(-row // SPAN)))
+
+
+def sums(x: np.ndarray, channels: int) -> np.ndarray:
+    """Σ x of each channel (C,), float64; x (..., C) contiguous."""
+    layout = layout_of(x.size, channels, x.itemsize)
+    by_block = np.zeros((layout.blocks[0], 1, layout.row))
+    _sums(x.reshape(-1), by_block, *_cut(layout))
+    return _by_channel(by_block, layout)[0]
 
 
 def shifted_sums(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -105,12 +113,44 @@ def _along(table: np.ndarray, layout: Layout) -> np.ndarray:
 
 
 def _by_channel(sums: np.ndarray, layout: Layout) -> np.ndarray:
-    """(blocks, 2, row) -> (2, C)"""
-    return sums.sum(axis=0).reshape(2, -1, layout.channels).sum(axis=1)
+    """(blocks, sums, row) -> (sums, C)"""
+    return sums.sum(axis=0).reshape(sums.shape[1], -1, layout.channels).sum(axis=1)
 
 
 def _cut(layout: Layout) -> tuple[int, int, int, int]:
     return layout.rows, layout.tail, layout.down, layout.blocks[1]
+
+
+@inner
+def _add(x: np.ndarray, sums: np.ndarray, first: int, step: int) -> None:
+    """Add a row's elements in, or those of four rows that are `step` apart."""
+    one = x[first:]
+    if step == 0:
+        for c in range(len(sums)):
+            sums[c] += np.float64(one[c])
+        return
+    two, three, four = x[first + step :], x[first + 2 * step :], x[first + 3 * step :]
+    for c in range(len(sums)):
+        sums[c] += np.float64((one[c] + two[c]) + (three[c] + four[c]))
+
+
+@kernel(light=True)
+def _sums(x: np.ndarray, sums: np.ndarray, rows: int, tail: int, down: int, across: int) -> None:
+    row = sums.shape[2]
+    for job in prange(sums.shape[0] * across):
+        block, c = job // across, job % across * SPAN
+        stop = min(row, c + SPAN)
+        total = sums[block, 0, c:stop]
+        start, end = block * down, min(rows, (block + 1) * down)
+        # Four rows far apart: as four streams of whole pages they are fetched ahead of time.
+        quarter = (end - start) // 4
+        for r in range(start, start + quarter):
+            _add(x, total, r * row + c, quarter * row)
+        for r in range(start + 4 * quarter, end):
+            _add(x, total, r * row + c, 0)
+        count = min(stop, tail) - c
+        if end == rows and count > 0:
+            _add(x, total[:count], rows * row + c, 0)
 
 
 @inner

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from llvmlite import ir
 
+from minigrad.kernels.exponential import exp
 from minigrad.kernels.jit import Kernel, inner, kernel, prange
 from minigrad.kernels.simd import VectorType, lanes, primitive
 from minigrad.kernels.streaming import drain, part, put
@@ -41,6 +42,45 @@ def where_positive(y: np.ndarray, g: np.ndarray) -> np.ndarray:
 def _(builder: ir.IRBuilder, kinds: tuple, values: tuple) -> ir.Value:
     zero = ir.Constant(kinds[0].llvm, None)
     return builder.select(builder.fcmp_ordered(">", values[0], zero), values[1], zero)
+
+
+def below_zero(v: np.ndarray) -> np.ndarray:
+    """-|v|; NaN stays NaN."""
+    return -np.abs(v)
+
+
+@primitive(below_zero, lambda v: v, VectorType)
+def _(builder: ir.IRBuilder, kinds: tuple, values: tuple) -> ir.Value:
+    (v,), zero = values, ir.Constant(kinds[0].llvm, None)
+    return builder.select(builder.fcmp_ordered(">", v, zero), builder.fsub(zero, v), v)
+
+
+def share(v: np.ndarray, e: np.ndarray) -> np.ndarray:
+    """1 / (1 + e) where v > 0, else e / (1 + e)."""
+    return np.where(v > 0, 1, e) / (1 + e)
+
+
+@primitive(share, lambda v, e: v, VectorType, VectorType)
+def _(builder: ir.IRBuilder, kinds: tuple, values: tuple) -> ir.Value:
+    (v, e), kind = values, kinds[0]
+    zero, one = ir.Constant(kind.llvm, None), ir.Constant(kind.llvm, [1.0] * kind.lanes)
+    part_of = builder.select(builder.fcmp_ordered(">", v, zero), one, e)
+    return builder.fdiv(part_of, builder.fadd(one, e))
+
+
+@inner
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return share(x, exp(below_zero(x)))
+
+
+@inner
+def _sigmoid_backward(y: np.ndarray, g: np.ndarray) -> np.ndarray:
+    return g * (y - y * y)
+
+
+@inner
+def _tanh_backward(y: np.ndarray, g: np.ndarray) -> np.ndarray:
+    return g - g * (y * y)
 
 
 @inner
@@ -91,6 +131,9 @@ KERNELS = {
     "multiply": _binary("multiply", _product),
     "relu": _unary("relu", positive_part),
     "relu_backward": _binary("relu_backward", where_positive),
+    "sigmoid": _unary("sigmoid", _sigmoid),
+    "sigmoid_backward": _binary("sigmoid_backward", _sigmoid_backward),
+    "tanh_backward": _binary("tanh_backward", _tanh_backward),
 }
 """By name: `kernel(x, [y,] out, streamed)` over flat arrays of one length and dtype."""
 
@@ -99,5 +142,5 @@ def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
     """A call of each."""
     x = np.zeros(1, dtype)
     for name, run in KERNELS.items():
-        inputs = (x,) if name == "relu" else (x, x)
+        inputs = (x,) if name in ("relu", "sigmoid") else (x, x)
         yield partial(run, *inputs, np.zeros_like(x), False)

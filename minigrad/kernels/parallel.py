@@ -14,12 +14,13 @@ import numpy as np
 
 from minigrad.kernels import buffers
 
-__all__ = ["LEAST", "run"]
+__all__ = ["LEAST", "TYPES", "alike", "dense_order", "run"]
 
 LEAST = 1 << 16
 """Bytes of a result from which on a kernel takes less time than NumPy's loop, on one thread too."""
 
 TYPES = {np.dtype(np.float32), np.dtype(np.float64)}
+"""What kernels compute with."""
 
 Shape = tuple[int, ...]
 
@@ -43,6 +44,15 @@ def run(name: str, otherwise: Callable[..., Any], *inputs: np.ndarray) -> np.nda
     flat = [x.transpose(axes).reshape(-1) for x in inputs]
     elementwise.KERNELS[name](*flat, out.reshape(-1), streaming.streams(out))
     return out.transpose(back)
+
+
+def alike(x: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """x laid out in memory as `other`, which has its shape and dtype: a copy where it is not."""
+    if x.strides == other.strides:
+        return x
+    out = buffers.empty_like(other)
+    out[...] = x
+    return out
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ the number of the window's tap, a byte where that holds it: an eighth of a flat 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from minigrad.errors import DtypeError, IndexingError, ShapeError
 from minigrad.kernels import pooling_loops as loops
 from minigrad.kernels.buffers import empty
 from minigrad.kernels.pooling_windows import (
+    LONGEST_KEPT,
     Windows,
     adaptive,
     flat_size,
@@ -52,7 +53,7 @@ def avg_pool(
     source, (depth, height, width) = _as_volume(x, windows), _three(windows)
     N, D, H, W, C = source.shape
     out = empty((N, depth.out, height.out, width.out, C), x.dtype)
-    by_depth, by_height, by_width = _counts(windows, count_include_pad, divisor, x.dtype)
+    by_depth, by_height, by_width = _shares(windows, count_include_pad, divisor, x.dtype, C)
     loops.average(
         source.reshape(N, D, H, W * C),
         out.ravel(),
@@ -63,7 +64,7 @@ def avg_pool(
         width.inside,
         by_depth,
         by_height,
-        np.repeat(by_width, C),
+        by_width,
     )
     return _as_given(out, x.ndim, windows)
 
@@ -76,7 +77,7 @@ def avg_pool_backward(
     source, (depth, height, width) = _as_volume(grad, windows), _three(windows)
     N, OD, OH, OW, C = source.shape
     out = empty((N, depth.size, height.size, width.size, C), grad.dtype)
-    by_depth, by_height, by_width = _counts(windows, count_include_pad, divisor, grad.dtype)
+    by_depth, by_height, by_width = _shares(windows, count_include_pad, divisor, grad.dtype, C)
     loops.average_backward(
         source.reshape(N, OD, OH, OW * C),
         out.ravel(),
@@ -89,7 +90,7 @@ def avg_pool_backward(
         width.held,
         by_depth,
         by_height,
-        np.repeat(by_width, C),
+        by_width,
     )
     return _as_given(out, grad.ndim, windows)
 
@@ -249,16 +250,29 @@ def _steps(windows: Along) -> tuple[Three, Three]:
     return (a.kernel, b.kernel, c.kernel), (a.dilation, b.dilation, c.dilation)
 
 
-def _counts(
-    windows: Along, count_include_pad: bool, divisor: int | None, dtype: np.dtype
+def _shares(
+    windows: Along, count_include_pad: bool, divisor: int | None, dtype: np.dtype, channels: int
 ) -> list[np.ndarray]:
-    """(out,) of each axis, whose product a window's sum is divided by: at least 1."""
+    """By depth (OD,), height (OH,) and width (OW * C,), whose product a window's sum is divided
+    by: at least 1."""
+    long = max([axis.size for axis in windows]) > LONGEST_KEPT
+    found = _counted.__wrapped__ if long else _counted
+    shares: list[np.ndarray] = found(windows, count_include_pad, divisor, dtype, channels)
+    return shares
+
+
+@lru_cache(maxsize=128)
+def _counted(
+    windows: Along, count_include_pad: bool, divisor: int | None, dtype: np.dtype, channels: int
+) -> list[np.ndarray]:
     axes = _three(windows)
     if divisor is not None:
-        ones = [np.ones(axis.out, dtype) for axis in axes]
-        return [*ones[:2], ones[2] * dtype.type(divisor)]
-    counts = [axis.padded if count_include_pad else axis.inside[:, 2] for axis in axes]
-    return [np.maximum(count, 1).astype(dtype) for count in counts]
+        shares = [np.ones(axis.out, dtype) for axis in axes]
+        shares[2] *= dtype.type(divisor)
+    else:
+        counts = [axis.padded if count_include_pad else axis.inside[:, 2] for axis in axes]
+        shares = [np.maximum(count, 1).astype(dtype) for count in counts]
+    return [*shares[:2], np.repeat(shares[2], channels)]
 
 
 def _outer_sum(parts: list[np.ndarray]) -> np.ndarray:

@@ -24,6 +24,9 @@ from minigrad.kernels.tap_vectors import (
 Three = tuple[int, int, int]
 Five = tuple[int, int, int, int, int]
 
+# Elements of averages that a thread takes at a time: rows that share their scratch memory.
+CHUNK = 1 << 12
+
 __all__ = ["average", "average_backward", "gather", "indices", "largest", "spread"]
 
 
@@ -42,21 +45,23 @@ def average(
 ) -> None:
     # x: (N, D, H, W * C); out_rows: (N, OD, OH, OW * C), and out_flat the same memory
     N, OD, OH, length = out_rows.shape
-    C, OW = channels, len(width)
-    for job in prange(N * OD * OH):
-        n, od, oh = job // (OD * OH), job // OH % OD, job % OH
+    C, OW, rows = channels, len(width), N * OD * OH
+    down = max(1, CHUNK // max(1, length))
+    for job in prange((rows + down - 1) // down):
         sums = np.empty(x.shape[3], x.dtype)
-        _sum_rows(x[n], sums, depth[od, 0], depth[od, 2], height[oh, 0], height[oh, 2])
-        for ow in range(OW):
-            first, stop = width[ow, 0] * C, (width[ow, 0] + width[ow, 2]) * C
-            for c in range(0, C, lanes(x)):
-                total = fill(out_flat, 0)
-                for place in range(first + c, stop, C):
-                    total = total + load_some(sums, place, C - c)
-                store_some(out_flat, (job * OW + ow) * C + c, total, C - c)
-        mean, count = out_rows[n, od, oh], by_depth[od] * by_height[oh]
-        for i in range(length):
-            mean[i] /= count * by_width[i]
+        for row in range(job * down, min(rows, (job + 1) * down)):
+            n, od, oh = row // (OD * OH), row // OH % OD, row % OH
+            _sum_rows(x[n], sums, depth[od, 0], depth[od, 2], height[oh, 0], height[oh, 2])
+            for ow in range(OW):
+                first, stop = width[ow, 0] * C, (width[ow, 0] + width[ow, 2]) * C
+                for c in range(0, C, lanes(x)):
+                    total = fill(out_flat, 0)
+                    for place in range(first + c, stop, C):
+                        total = total + load_some(sums, place, C - c)
+                    store_some(out_flat, (row * OW + ow) * C + c, total, C - c)
+            mean, count = out_rows[n, od, oh], by_depth[od] * by_height[oh]
+            for i in range(length):
+                mean[i] /= count * by_width[i]
 
 
 @inner
@@ -102,22 +107,40 @@ def average_backward(
 ) -> None:
     # grad: (N, OD, OH, OW * C); out_flat: flat (N, D, H, W, C) = shape
     N, D, H, W, C = shape
-    for job in prange(N * D * H):
-        n, d, h = job // (D * H), job // H % D, job % H
-        sums = np.zeros(grad.shape[3], grad.dtype)
-        for i in range(depth[d], depth[d + 1]):
-            od = depth_held[i, 0]
-            for j in range(height[h], height[h + 1]):
-                oh = height_held[j, 0]
-                share, count = grad[n, od, oh], by_depth[od] * by_height[oh]
-                for k in range(len(sums)):
-                    sums[k] += share[k] / (count * by_width[k])
-        for w in range(W):
-            for c in range(0, C, lanes(grad)):
-                total = fill(out_flat, 0)
-                for k in range(width[w], width[w + 1]):
-                    total = total + load_some(sums, width_held[k, 0] * C + c, C - c)
-                store_some(out_flat, (job * W + w) * C + c, total, C - c)
+    rows, length = N * D * H, W * C
+    down = max(1, CHUNK // max(1, length))
+    for job in prange((rows + down - 1) // down):
+        sums = np.empty(grad.shape[3], grad.dtype)
+        for row in range(job * down, min(rows, (job + 1) * down)):
+            n, d, h = row // (D * H), row // H % D, row % H
+            if h > 0 and row > job * down and _as_before(height, height_held, h):
+                for i in range(row * length, (row + 1) * length):
+                    out_flat[i] = out_flat[i - length]
+                continue
+            sums[:] = 0
+            for i in range(depth[d], depth[d + 1]):
+                od = depth_held[i, 0]
+                for j in range(height[h], height[h + 1]):
+                    oh = height_held[j, 0]
+                    share, count = grad[n, od, oh], by_depth[od] * by_height[oh]
+                    for k in range(len(sums)):
+                        sums[k] += share[k] / (count * by_width[k])
+            for w in range(W):
+                for c in range(0, C, lanes(grad)):
+                    total = fill(out_flat, 0)
+                    for k in range(width[w], width[w + 1]):
+                        total = total + load_some(sums, width_held[k, 0] * C + c, C - c)
+                    store_some(out_flat, (row * W + w) * C + c, total, C - c)
+
+
+@inner
+def _as_before(covering: np.ndarray, held: np.ndarray, p: int) -> bool:
+    """Whether the windows over position p are those over position p - 1."""
+    first, stop, count = covering[p - 1], covering[p], covering[p + 1] - covering[p]
+    same = stop - first == count
+    for i in range(count if same else 0):
+        same = same and held[first + i, 0] == held[stop + i, 0]
+    return bool(same)
 
 
 @kernel(light=True)

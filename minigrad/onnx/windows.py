@@ -1,4 +1,4 @@
-"""How convolutions, poolings and what normalizes are written.
+"""How convolutions, linear maps, poolings and what normalizes are written.
 
 Poolings get their padding in numbers, with what a last window of `ceil_mode` sticks out by, and
 averages are corrected where ONNX would divide by another count.
@@ -30,6 +30,15 @@ def _window(window: Any) -> dict[str, Any]:
 
 def convolution(site: Site) -> str:
     return str(site.add("Conv", *site.inputs, group=site.op.groups, **_window(site.op.window)))
+
+
+def linear(site: Site) -> str:
+    """Gemm, which takes matrices alone, or the product with the turned weight."""
+    x, weight, *bias = site.inputs
+    if len(site.shapes[0]) == 2:
+        return str(site.add("Gemm", x, weight, *bias, transB=1))
+    y = site.add("MatMul", x, site.add("Transpose", weight, perm=[1, 0]))
+    return str(site.add("Add", y, *bias) if bias else y)
 
 
 def transposed(site: Site) -> str:
@@ -199,6 +208,7 @@ RULES: dict[str, Callable[[Site], Outputs]] = {
     "batch_normalize": batch_normalize,
     "channel_affine": channel_affine,
     "cross_entropy": cross_entropy,
+    "linear": linear,
     "local_response_norm": local_response_norm,
     "max_pool_indices": max_pool_indices,
     "standardize": standardize,

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigrad.errors import ShapeError
 from minigrad.kernels import buffers, parallel, recycled
 from minigrad.op import Call
-from minigrad.ops.elementwise import Elementwise, Ufunc, unary
+from minigrad.ops.elementwise import Elementwise, Gradients, Ufunc, unary
+from minigrad.spec import Spec
 from minigrad.tensor import Array, Operand, Tensor, apply
 
 __all__ = ["relu", "sigmoid", "tanh"]
@@ -27,19 +29,64 @@ class Sigmoid(Elementwise):
     flops = 4
 
     def forward(self, x: Array) -> Array:
-        y = np.negative(x, out=buffers.empty_like(x))
-        np.exp(y, out=y)
-        y += 1
-        return np.reciprocal(y, out=y)
+        return parallel.run("sigmoid", _logistic, x)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor:
-        (y,) = call.outputs
-        return cotangent * (y - y * y)
+        gradient: Tensor = apply(SigmoidBackward(), call.outputs[0], cotangent)
+        return gradient
+
+
+def _logistic(x: Array) -> Array:
+    y = np.negative(x, out=buffers.empty_like(x))
+    np.exp(y, out=y)
+    y += 1
+    return np.reciprocal(y, out=y)
 
 
 def sigmoid(x: Operand) -> Tensor:
     """1 / (1 + e^-x), element by element."""
     return unary(Sigmoid(), x)
+
+
+class Slope(Elementwise):
+    """dL/dx of an activation y = f(x), from y and g = dL/dy: linear in g."""
+
+    floating_only = True
+    reads_inputs = ((0, 1), (0,))
+    flops = 3
+
+    def infer(self, *inputs: Spec) -> Spec:
+        spec = super().infer(*inputs)
+        if inputs[0].shape != inputs[1].shape:
+            raise ShapeError(
+                f"{self.name}: output and cotangent have one shape, got {inputs[0].shape} and "
+                f"{inputs[1].shape}"
+            )
+        return spec
+
+    def forward(self, y: Array, g: Array) -> Array:
+        return parallel.run(self.name, self.compute, y, parallel.alike(g, y))
+
+    def compute(self, y: Array, g: Array) -> Array:
+        """The same of small arrays."""
+        raise TypeError(f"{self.name} does not state it")
+
+
+class SigmoidBackward(Slope):
+    """z = g y (1 - y), dL/dx of y = sigmoid(x), from y and g = dL/dy.
+
+    dz/dy = g (1 - 2 y),  dz/dg = y (1 - y).
+    """
+
+    name = "sigmoid_backward"
+
+    def compute(self, y: Array, g: Array) -> Array:
+        return g * (y - y * y)
+
+    def vjp(self, call: Call, cotangent: Tensor) -> Gradients:
+        (y, g), (need_y, need_g) = call.inputs, call.needs
+        by_y = cotangent * g * (1 - 2 * y) if need_y else None
+        return by_y, apply(SigmoidBackward(), y, cotangent) if need_g else None
 
 
 class Tanh(Ufunc):
@@ -51,13 +98,30 @@ class Tanh(Ufunc):
     reads_outputs = ((0,),)
 
     def vjp(self, call: Call, cotangent: Tensor) -> Tensor:
-        (y,) = call.outputs
-        return cotangent * (1 - y * y)
+        gradient: Tensor = apply(TanhBackward(), call.outputs[0], cotangent)
+        return gradient
 
 
 def tanh(x: Operand) -> Tensor:
     """The hyperbolic tangent, element by element."""
     return unary(Tanh(), x)
+
+
+class TanhBackward(Slope):
+    """z = g (1 - y²), dL/dx of y = tanh x, from y and g = dL/dy.
+
+    dz/dy = -2 g y,  dz/dg = 1 - y².
+    """
+
+    name = "tanh_backward"
+
+    def compute(self, y: Array, g: Array) -> Array:
+        return g - g * (y * y)
+
+    def vjp(self, call: Call, cotangent: Tensor) -> Gradients:
+        (y, g), (need_y, need_g) = call.inputs, call.needs
+        by_y = cotangent * g * (-2 * y) if need_y else None
+        return by_y, apply(TanhBackward(), y, cotangent) if need_g else None
 
 
 class ReLU(Elementwise):

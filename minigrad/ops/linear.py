@@ -1,4 +1,4 @@
-"""Matrix products."""
+"""Matrix products, and the linear map of a layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from minigrad import kernels
 from minigrad.errors import ShapeError
 from minigrad.op import Call, Cost, Op, bytes_moved
-from minigrad.ops.movement import expand, matrix_transpose, reshape
+from minigrad.ops.movement import expand, matrix_transpose, reshape, unbroadcast
 from minigrad.spec import Spec, broadcast_shapes, common_dtype, require_floating, size_of
 from minigrad.tensor import Array, Operand, Tensor, apply, as_tensor
 
@@ -85,3 +85,65 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
         a, b = expand(a, batch + a.shape[-2:]), expand(b, batch + b.shape[-2:])
     c: Tensor = apply(MatMul(), a, b)
     return c
+
+
+class Linear(Op):
+    """y = x Wᵀ + b for x (..., in), W (out, in) and, if there is one, b (out,).
+
+    With g = dL/dy: dL/dx = g W,  dL/dW = gᵀ x  over all vectors,  dL/db = Σ g  over all vectors.
+    """
+
+    name = "linear"
+    reads_inputs = ((1,), (0,), ())
+
+    def infer(self, x: Spec, weight: Spec, *bias: Spec) -> Spec:
+        if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
+            raise ShapeError(
+                "linear: takes an input (..., in_features) and a weight (out_features, "
+                f"in_features), got shapes {x.shape} and {weight.shape}"
+            )
+        require_floating("linear", x, weight)
+        features = weight.shape[:1]
+        for b in bias:
+            if b.shape != features:
+                raise ShapeError(f"linear: the bias takes shape {features}, got {b.shape}")
+        return Spec.of(x.shape[:-1] + features, common_dtype("linear", x, weight, *bias))
+
+    def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
+        rows = x if x.ndim == 2 else x.reshape(size_of(x.shape[:-1]), x.shape[-1])
+        y = kernels.matmul.matmul(rows, weight.T)
+        if bias is not None:
+            y += bias
+        return y if x.ndim == 2 else y.reshape(x.shape[:-1] + weight.shape[:1])
+
+    def backward(self, call: Call, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, *_ = call.inputs
+        by_x = matmul(cotangent, weight) if call.needs[0] else None
+        by_weight = None
+        if call.needs[1]:
+            by_weight = matmul(matrix_transpose(_vectors(cotangent)), _vectors(x))
+        if len(call.needs) < 3:
+            return by_x, by_weight
+        features = cotangent.shape[-1:]
+        return by_x, by_weight, unbroadcast(cotangent, features) if call.needs[2] else None
+
+    def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
+        y = outputs[0]
+        macs = y.size * inputs[0].shape[-1]
+        additions = y.size if len(inputs) == 3 else 0
+        return Cost(macs, 2 * macs + additions, bytes_moved(inputs, outputs))
+
+
+def linear(input: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
+    """y = x Wᵀ + b for x (..., in_features), W (out_features, in_features), b (out_features,).
+
+    Raises ShapeError, DtypeError.
+    """
+    given = (input, weight) if bias is None else (input, weight, bias)
+    y: Tensor = apply(Linear(), *[as_tensor(x) for x in given])
+    return y
+
+
+def _vectors(x: Tensor) -> Tensor:
+    """(..., n) -> (N, n)"""
+    return x if x.ndim == 2 else reshape(x, (size_of(x.shape[:-1]), x.shape[-1]))

@@ -175,7 +175,8 @@ def unbroadcast(gradient: Tensor, shape: Shape) -> Tensor:
     repeated = tuple(
         [i for i, n in enumerate(gradient.shape) if i < new or (shape[i - new] == 1 and n != 1)]
     )
-    return reshape(gradient.sum(axis=repeated), shape)
+    summed: Tensor = gradient.sum(axis=repeated)
+    return summed if summed.shape == shape else reshape(summed, shape)
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from minigrad.errors import ShapeError
-from minigrad.ops import matmul, matrix_transpose
+from minigrad.ops import matmul
+from minigrad.ops.linear import linear
 from minigrad.tensor import Operand, Tensor, as_tensor
 
 __all__ = ["bilinear", "linear"]
-
-
-def linear(input: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
-    """y = x Wᵀ + b for x (..., in_features), W (out_features, in_features), b (out_features,)."""
-    x, weight = as_tensor(input), as_tensor(weight)
-    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1]:
-        raise ShapeError(
-            "linear: takes an input (..., in_features) and a weight (out_features, in_features), "
-            f"got shapes {x.shape} and {weight.shape}"
-        )
-    return _shifted("linear", matmul(x, matrix_transpose(weight)), bias)
 
 
 def bilinear(
@@ -35,13 +25,9 @@ def bilinear(
     columns = weight.permute_dims(1, 0, 2).reshape(in1, out * in2)
     products = matmul(x1, columns).reshape(*x1.shape[:-1], out, in2)
     y = (products * x2.reshape(*x2.shape[:-1], 1, in2)).sum(axis=-1)
-    return _shifted("bilinear", y, bias)
-
-
-def _shifted(op: str, y: Tensor, bias: Operand | None) -> Tensor:
     if bias is None:
         return y
     bias = as_tensor(bias)
     if bias.shape != y.shape[-1:]:
-        raise ShapeError(f"{op}: the bias takes shape {y.shape[-1:]}, got {bias.shape}")
+        raise ShapeError(f"bilinear: the bias takes shape {y.shape[-1:]}, got {bias.shape}")
     return y + bias
