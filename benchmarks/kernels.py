@@ -20,6 +20,7 @@ from benchmarks import results
 from benchmarks.compiling import compile_times
 from benchmarks.contenders import installed
 from benchmarks.machine import describe
+from benchmarks.markdown import page
 from benchmarks.report import print_report
 from benchmarks.shapes import PASSES, Case, distinct
 from benchmarks.turns import REPOSITORY, Settings, environment, measure
@@ -135,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument(
         "--passes", type=_passes, default=list(PASSES), help=f"of {','.join(PASSES)}; all"
     )
+    options.add_argument("--markdown", type=Path, metavar="FILE", help="write tables there")
     chosen = options.parse_args(arguments)
     cases = {
         case: names
@@ -147,6 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = Settings(chosen.threads, chosen.rounds, chosen.seconds, chosen.calls)
     found = document(cases, chosen.passes, settings, compiling=chosen.only is None)
     write_json(chosen.json, found)
+    if chosen.markdown is not None:
+        chosen.markdown.parent.mkdir(parents=True, exist_ok=True)
+        chosen.markdown.write_text(page(found))
     print_report(found)
 
 

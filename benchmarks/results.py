@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.shapes import CONVOLUTION, PASSES, Case
 from benchmarks.turns import Figures
 
-__all__ = ["GROUPS", "UNDER", "rows", "summary"]
+__all__ = ["GROUPS", "OURS", "UNDER", "rows", "summary"]
 
 OURS = "minigrad"
 # A ratio below this is listed.

@@ -83,11 +83,13 @@ def test_unit_variance() -> None:
     assert exact(case, draw(case))["forward"].std() == pytest.approx(1, rel=0.05)
 
 
-def test_kernels_come_out_as_a_table_and_as_json(
+def test_kernels_come_out_as_tables_and_as_json(
     alone: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "folder" / "kernels.json"
-    kernels.main([*QUICK, "--only", "to 6, 5x5|avg_pool 64x16", "--json", str(path)])
+    page = tmp_path / "folder" / "kernels.md"
+    written = ["--json", str(path), "--markdown", str(page)]
+    kernels.main([*QUICK, "--only", "to 6, 5x5|avg_pool 64x16", *written])
     found = json.loads(path.read_text())
     assert [(row["label"], row["pass"]) for row in found["rows"]] == [
         ("convolution 64x1x32x32 to 6, 5x5", "forward"),
@@ -97,6 +99,9 @@ def test_kernels_come_out_as_a_table_and_as_json(
         ("avg_pool 64x16x10x10, 2x2, stride 2", "forward and backward"),
     ]
     convolution = found["rows"][0]
+    seconds = convolution["seconds"]["minigrad"]
+    first = f"| 64x1x32x32 to 6, 5x5 | {convolution['algorithm']} | {1e3 * seconds:.2f} | "
+    assert any(line.startswith(first) for line in page.read_text().splitlines())
     assert convolution["algorithm"]
     assert convolution["seconds"]["minigrad"] > 0
     assert len(convolution["rounds"]["minigrad"]) == 1
