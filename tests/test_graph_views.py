@@ -235,7 +235,7 @@ class TestText:
         assert "conv2d kernel_size=5, stride=1 2 x 6 x 28 x 28 156 235,200 8,192" in lines
         assert lines.index("backward") > lines.index("lenet5 (LeNet5) 61,706 833,040 281,952")
         total = next(line for line in lines if line.startswith("total"))
-        assert total.startswith("total 58 calls output: 2 x 10 and 11 more 61,706 2,263,920")
+        assert total.startswith("total 37 calls output: 2 x 10 and 11 more 61,706 2,263,920")
 
     def test_depth(self) -> None:
         graph, _ = traced("residual", True)

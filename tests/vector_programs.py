@@ -71,12 +71,12 @@ def tiles(
     for _ in prange(1):
         tile = start(panel, 1)
         tile = multiply_add(tile, x, starts, 1, runs, 1, 2, 3, 2, panel, 2, wide + 1)
-        save(tile, out, starts, 0, 3, 0, wide)
+        save(tile, out, starts, 0, 3, 0, wide, False)
         tile = add(tile, x, starts, 0, 2, 1, wide - 3)
         tile = add(tile, x, starts, 1, 5, 0, -1)
-        save(tile, out, starts, 3, 2, 4, wide - 1)
-        save(bend_tile(tile, 0.5, 9.0), out, starts, 6, 3, 1, 3)
-        save(tile, out, starts, 6, 0, 0, wide)
+        save(tile, out, starts, 3, 2, 4, wide - 1, False)
+        save(bend_tile(tile, 0.5, 9.0), out, starts, 6, 3, 1, 3, False)
+        save(tile, out, starts, 6, 0, 0, wide, False)
 
 
 @kernel
