@@ -43,7 +43,7 @@ FEW_COLUMNS = 32
 LEAST_TILES, MOST_TILES = 2, 16
 NOTHING: Lengths = (0, 0, 0)
 # Products that are summed in one go; such sums are then added, which rounds less than one long sum.
-LONGEST_SUM = 256
+LONGEST_SUM = 128
 # Fewer jobs than this, and the panels are shared out as well.
 JOBS = 16
 
