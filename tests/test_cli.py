@@ -135,7 +135,8 @@ def test_another_seed_gives_other_weights(short_run: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("signal_number", "optimizer"), [(signal.SIGINT, "adam"), (signal.SIGTERM, "sgd")]
+    ("signal_number", "optimizer"),
+    [(signal.SIGINT, "adam"), pytest.param(signal.SIGTERM, "sgd", marks=pytest.mark.slow)],
 )
 def test_a_stopped_run_resumes_to_the_very_same_weights(
     tmp_path: Path, signal_number: signal.Signals, optimizer: str
@@ -190,6 +191,7 @@ def test_trains_on_idx_files(tmp_path: Path, name: str) -> None:
     assert len(metrics(tmp_path / "run")) == 1
 
 
+@pytest.mark.slow
 def test_other_networks_train_on_pictures_of_their_size(tmp_path: Path) -> None:
     write_mnist(tmp_path / "data")
     folder = ("--data", "mnist", "--data-dir", "data")

@@ -140,6 +140,7 @@ def test_a_run_on_mnist_pads_as_its_data_did(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.read_picture(tmp_path / "x.png", preprocessing), mnist[1][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_keys_tell_whether_a_vgg_has_batch_normalization(batch_norm: bool) -> None:
     with mg.abstract():
