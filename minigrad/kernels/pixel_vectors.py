@@ -273,7 +273,7 @@ def add_taps(
     """Each total adds, over the first `count` taps, at least 1, what its pixel sees times the
     tap's weights from channel c on. `inside` tells that the whole patch sees through all."""
     sums = np.array(totals).reshape(PIXELS, -1)
-    for tap in seen[:count]:
+    for tap in seen.reshape(-1, SEEN)[:count]:
         patch = _seen_patch(x, i, step, tap, first, channels)
         width = patch.shape[1]
         sums[:, :width] += patch * weight[tap[0] + c : tap[0] + c + width]
@@ -336,7 +336,7 @@ def sum_taps(
     """Of each tap, sums[tap's weights + c :] += Σ over pixels of the patch times what is seen
     through it; else as `add_taps`."""
     factors = np.array(patch).reshape(PIXELS, -1)
-    for tap in seen[:count]:
+    for tap in seen.reshape(-1, SEEN)[:count]:
         other = _seen_patch(x, i, step, tap, first, channels)
         width = other.shape[1]
         sums[tap[0] + c : tap[0] + c + width] += (other * factors[:, :width]).sum(axis=0)
