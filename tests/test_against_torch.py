@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch_networks
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from minigrad.errors import ShapeError
 
 torch = pytest.importorskip("torch")
 
-from torch_networks import LeNet5 as torch_lenet5  # noqa: E402, N813
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Using padding='same'")]
 DRAWN = settings(max_examples=200, deadline=None)
@@ -55,24 +55,24 @@ def assert_same_function(ours: Any, theirs: Any, *arrays: Any) -> None:
 
 class TestLeNet5:
     def test_prints_and_keys_are_equal(self) -> None:
-        ours, theirs = models.lenet5(), torch_lenet5()
+        ours, theirs = models.lenet5(), torch_networks.LeNet5()
         assert repr(ours) == repr(theirs)
         assert list(ours.state_dict()) == list(theirs.state_dict())
 
     def test_states_go_both_ways(self) -> None:
-        ours, theirs = models.lenet5(), torch_lenet5()
+        ours, theirs = models.lenet5(), torch_networks.LeNet5()
         x = mg.rand((4, 1, 32, 32))
         ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
         expected = theirs(torch.tensor(x.numpy())).detach().numpy()
         np.testing.assert_allclose(ours(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
-        fresh = torch_lenet5()
+        fresh = torch_networks.LeNet5()
         state = {key: torch.tensor(t.numpy()) for key, t in ours.state_dict().items()}
         assert str(fresh.load_state_dict(state)) == "<All keys matched successfully>"
         for name, parameter in fresh.named_parameters():
             assert torch.equal(parameter, dict(theirs.named_parameters())[name])
 
     def test_outputs_and_gradients(self) -> None:
-        ours, theirs = models.lenet5().double(), torch_lenet5().double()
+        ours, theirs = models.lenet5().double(), torch_networks.LeNet5().double()
         ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
         rng = np.random.default_rng(0)
         x, x_theirs = both(rng.normal(size=(5, 1, 32, 32)))

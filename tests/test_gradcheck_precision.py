@@ -93,7 +93,9 @@ def test_a_wrong_element_is_not_excused_by_others_that_are_not_settled() -> None
 
 
 def test_a_kink_among_what_is_not_settled_confirms_nothing() -> None:
-    function = lambda x: mg.concat([x[:1].relu(), (x[1:] - 10).log()])  # noqa: E731
+    def function(x: Tensor) -> Tensor:
+        return mg.concat([x[:1].relu(), (x[1:] - 10).log()])
+
     assert verdicts(function, np.zeros(3)) == [Verdict.UNDECIDED]
     assert mg.gradcheck(lambda x: x.relu(), np.zeros(3), strict=True).ok
 
@@ -107,8 +109,7 @@ def test_eps_sets_the_step() -> None:
 
     assert mg.gradcheck(function, np.array([0.5]), eps=1e-3).ok
     assert max(seen) == 0.5 + 2.0**-10
-    function_of_size = lambda x: (x * 1e-9).sin() * 1e9  # noqa: E731
-    assert mg.gradcheck(function_of_size, X, eps=0.5).ok
+    assert mg.gradcheck(lambda x: (x * 1e-9).sin() * 1e9, X, eps=0.5).ok
 
 
 def test_noise_is_not_called_wrong() -> None:

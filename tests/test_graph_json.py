@@ -105,7 +105,9 @@ class TestEquality:
         assert graph != Graph(graph.nodes, graph.leaves, graph.outputs, names, (), graph.name)
 
     def test_values_of_parameters_do_not(self) -> None:
-        make = lambda: nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))  # noqa: E731
+        def make() -> nn.Sequential:
+            return nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
+
         mg.manual_seed(0)
         first = mg.trace(make(), mg.Spec((1, 3)))
         mg.manual_seed(1)

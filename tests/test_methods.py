@@ -178,9 +178,9 @@ def test_an_array_on_the_left_leaves_the_work_to_the_tensor() -> None:
 
 
 def test_a_list_is_an_operand() -> None:
-    x = mg.tensor([1.0, 2.0])
-    assert (x + [1.0, 2.0]).tolist() == [2, 4]  # noqa: RUF005
-    assert ([1.0, 2.0] * x).tolist() == [1, 4]
+    x, numbers = mg.tensor([1.0, 2.0]), [1.0, 2.0]
+    assert (x + numbers).tolist() == [2, 4]
+    assert (numbers * x).tolist() == [1, 4]
 
 
 @pytest.mark.parametrize("other", ["text", None, object(), 1j, {}])

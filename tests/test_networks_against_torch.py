@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from torch_networks import BUILDERS
 
 import minigrad as mg
 from minigrad import models, nn
 
 torch = pytest.importorskip("torch")
-
-from torch_networks import BUILDERS  # noqa: E402
 
 
 class Case(NamedTuple):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_onnx_export import session
 
 import minigrad as mg
 from minigrad import models
@@ -13,7 +14,6 @@ from minigrad import models
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from test_onnx_export import session  # noqa: E402
 
 NAMES = [
     name if name == "lenet5" else pytest.param(name, marks=pytest.mark.slow)

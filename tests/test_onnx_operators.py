@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_onnx_export import session
 
 import minigrad as mg
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from test_onnx_export import session  # noqa: E402
 
 DRAW = np.random.default_rng(7)
 IMAGE = DRAW.standard_normal((2, 3, 7, 8)).astype(np.float32)

@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch_pairs_arrays  # noqa: F401  (adds its rows)
+import torch_pairs_linalg  # noqa: F401
+import torch_pairs_products  # noqa: F401
+from torch_known import COMPARED_ELSEWHERE, KNOWN, WITHOUT_COUNTERPART
+from torch_pairs import BINARY, COMPARISONS, PAIRS, PREDICATES, UNARY, Pair
+
+import minigrad as mg
+from minigrad import linalg, ops
+from minigrad.errors import DtypeError
 
 torch = pytest.importorskip("torch")
 
-import torch_pairs_arrays  # noqa: E402, F401  (adds its rows)
-import torch_pairs_linalg  # noqa: E402, F401
-import torch_pairs_products  # noqa: E402, F401
-from torch_known import COMPARED_ELSEWHERE, KNOWN, WITHOUT_COUNTERPART  # noqa: E402
-from torch_pairs import BINARY, COMPARISONS, PAIRS, PREDICATES, UNARY, Pair  # noqa: E402
-
-import minigrad as mg  # noqa: E402
-from minigrad import linalg, ops  # noqa: E402
-from minigrad.errors import DtypeError  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

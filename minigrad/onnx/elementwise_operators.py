@@ -25,8 +25,8 @@ def folded(function: Callable[..., Any]) -> Rule:
     return rule
 
 
-def division(op: Operator, x: Any, y: Any) -> Any:
-    """Integers are divided towards 0."""
+def quotient(x: Any, y: Any) -> Any:
+    """x / y; integers are divided towards 0."""
     x, y = as_tensor(x), as_tensor(y)
     if x.dtype in FLOATING:
         return mg.divide(x, y)
@@ -43,7 +43,7 @@ def modulo(op: Operator, x: Any, y: Any) -> Any:
     x = as_tensor(x)
     if not op.get("fmod", 0):
         return mg.remainder(x, y)
-    whole = mg.trunc(mg.divide(x, y)) if x.dtype in FLOATING else division(op, x, y)
+    whole = mg.trunc(mg.divide(x, y)) if x.dtype in FLOATING else quotient(x, y)
     return mg.subtract(x, mg.multiply(whole, y))
 
 
@@ -109,7 +109,7 @@ RULES: dict[str, Rule] = {
     "BitShift": shifted,
     "Celu": lambda op, x: functional.celu(x, op.get("alpha", 1.0)),
     "Clip": clip,
-    "Div": division,
+    "Div": lambda op, x, y: quotient(x, y),
     "Elu": lambda op, x: functional.elu(x, op.get("alpha", 1.0)),
     "Gelu": lambda op, x: functional.gelu(x, op.get("approximate", "none")),
     "HardSigmoid": hard_sigmoid,
