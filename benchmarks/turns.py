@@ -1,25 +1,25 @@
-"""Contenders measured in turns, A B C A B C ..., each turn a process that measures all cases."""
+"""Contenders measured in turns, A B C A B C ... for each case, each in a process of its own.
+
+A shared machine drifts within seconds, so what is compared is measured side by side; a process
+stands still while it is not its turn.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks.paused import REPOSITORY, Paused
 from benchmarks.shapes import Case
 
-__all__ = ["Figures", "Settings", "environment", "measure"]
-
-REPOSITORY = Path(__file__).resolve().parents[1]
+__all__ = ["REPOSITORY", "Figures", "Settings", "environment", "measure"]
 
 
 @dataclass(frozen=True)
@@ -64,22 +64,37 @@ def measure(
     found = {name: [Figures() for _ in cases] for name in contenders}
     job: dict[str, Any] = {
         "threads": settings.threads,
-        "cases": [asdict(case) for case in cases],
         "passes": list(passes),
         "least_seconds": settings.least_seconds,
         "least_calls": settings.least_calls,
     }
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with ExitStack() as stack:
+        progress = stack.enter_context(
+            Progress(console=console, transient=True, disable=not console.is_terminal)
+        )
         task = progress.add_task("", total=settings.rounds * len(contenders) * len(cases))
-        for turn in range(settings.rounds):
-            for name in contenders:
-                progress.update(task, description=f"round {turn + 1}, {name}")
-                own = {**job, "contender": name, "errors": errors and turn == 0}
-                for figures, answer in zip(found[name], _answers(own), strict=True):
-                    _enter(figures, answer)
+        own = environment(settings.threads)
+        workers = {
+            name: stack.enter_context(Paused("benchmarks.worker", own)) for name in contenders
+        }
+        for name, worker in workers.items():
+            _ask(worker, name, {**job, "contender": name})
+        for i, case in enumerate(cases):
+            for turn in range(settings.rounds):
+                for name, worker in workers.items():
+                    progress.update(task, description=f"{case.label}, round {turn + 1}, {name}")
+                    order = {"case": asdict(case), "errors": errors and turn == 0}
+                    _enter(found[name][i], _ask(worker, name, order))
                     progress.advance(task)
     return found
+
+
+def _ask(worker: Paused, name: str, order: dict[str, Any]) -> dict[str, Any]:
+    answer = worker.ask(order)
+    if "failed" in answer:
+        raise SystemExit(f"the process that measured {name} failed (see above)")
+    return answer
 
 
 def _enter(figures: Figures, answer: dict[str, Any]) -> None:
@@ -87,22 +102,3 @@ def _enter(figures: Figures, answer: dict[str, Any]) -> None:
         figures.rounds.setdefault(which, []).append(seconds)
     for name, value in answer.items():
         setattr(figures, name, value)
-
-
-def _answers(job: dict[str, Any]) -> Any:
-    """The lines that a worker prints, as they come."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-        env=environment(job["threads"]),
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None
-        with process.stdin as stdin:
-            json.dump(job, stdin)
-        for line in process.stdout:
-            yield json.loads(line)
-    if process.returncode:
-        raise SystemExit(f"the process that measured {job['contender']} failed (see above)")

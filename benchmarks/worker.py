@@ -1,7 +1,7 @@
-"""One process of one contender: reads a job from its input, measures it, prints a line a case.
+"""One process of one contender: reads a job, then cases to measure; answers each with a line.
 
-Nothing else is computed in this process, so that no two libraries' threads meet. The job is what
-`benchmarks.turns` sends; each line answers with the medians, and the errors where asked for.
+Nothing else is computed in this process, so that no two libraries' threads meet. What it reads is
+what `benchmarks.turns` sends; it answers with the medians, and the errors where asked for.
 """
 
 from __future__ import annotations
@@ -27,20 +27,26 @@ PATIENCE = 10
 
 
 def main() -> None:
-    """Measure the job given as JSON on standard input."""
-    job = json.load(sys.stdin)
+    """Measure the job and the cases given as lines of JSON on standard input."""
+    job = json.loads(sys.stdin.readline())
     contender = CONTENDERS[job["contender"]](job["threads"])
-    for given in job["cases"]:
-        case = Case(**{**given, "shape": tuple(given["shape"])})
+    print(json.dumps({}), flush=True)
+    last, calls = None, {}
+    for line in sys.stdin:
+        order = json.loads(line)
+        case = Case(**{**order["case"], "shape": tuple(order["case"]["shape"])})
         passes = [name for name in case.passes if name in job["passes"]]
-        answer: dict[str, Any] = {"algorithm": contender.algorithm(case)}
-        calls = contender.calls(case, draw(case))
-        answer["seconds"] = {
-            name: median_seconds(calls[name], job["least_seconds"], job["least_calls"])
-            for name in passes
+        if case != last:
+            calls.clear()
+            last, calls = case, contender.calls(case, draw(case))
+        answer: dict[str, Any] = {
+            "algorithm": contender.algorithm(case),
+            "seconds": {
+                name: median_seconds(calls[name], job["least_seconds"], job["least_calls"])
+                for name in passes
+            },
         }
-        del calls
-        if job["errors"]:
+        if order["errors"]:
             answer.update(errors(contender, case, passes))
         print(json.dumps(answer), flush=True)
 

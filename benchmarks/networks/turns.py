@@ -1,31 +1,23 @@
 """Contenders measured in turns, A B C A B C ..., each in a process that lives through all rounds.
 
-So nothing is compiled twice. A process is stopped by a signal while it is not its turn: threads
-that spin for work, as OpenMP's do for a while, take no time from the others.
+So nothing is compiled twice. A process stands still while it is not its turn.
 """
 
 from __future__ import annotations
 
-import json
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from types import TracebackType
 from typing import Any
 
 from benchmarks.networks.cases import Network
 from benchmarks.networks.contenders import CONTENDERS
-from benchmarks.turns import REPOSITORY, Settings, environment
+from benchmarks.paused import Paused
+from benchmarks.turns import Settings, environment
 
 __all__ = ["Figures", "Process", "measure"]
-
-# How long a process may take to end by itself.
-PATIENCE = 10.0
 
 
 @dataclass
@@ -47,8 +39,8 @@ class Figures:
         return None if self.failed or not self.rounds else statistics.median(self.rounds)
 
 
-class Process:
-    """A worker, which runs only while an answer of it is awaited."""
+class Process(Paused):
+    """A worker that has built its network, imported all and called it once."""
 
     def __init__(self, job: dict[str, Any], cache: str | None) -> None:
         threads = str(job["threads"])
@@ -56,56 +48,8 @@ class Process:
         variable = CONTENDERS[job["contender"]].cache
         if cache is not None and variable is not None:
             own[variable] = cache
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.networks.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-            env=environment(job["threads"], **own),
-        )
+        super().__init__("benchmarks.networks.worker", environment(job["threads"], **own))
         self.start = self.ask(job)
-
-    def ask(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Let it go on until it has answered; "failed" says what went wrong."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.send_signal(signal.SIGCONT)
-        try:
-            print(json.dumps(order), file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            return {"failed": self._ending()}
-        line = self.process.stdout.readline()
-        if not line:
-            return {"failed": self._ending()}
-        self.process.send_signal(signal.SIGSTOP)
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def _ending(self) -> str:
-        status = self.process.wait()
-        if status == -signal.SIGKILL:
-            return "the process was killed, as happens when memory runs out"
-        return f"the process ended with status {status}"
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.send_signal(signal.SIGCONT)
-        with suppress(BrokenPipeError):  # an order that a dead process never read
-            self.process.stdin.close()
-        try:
-            self.process.wait(PATIENCE if error is None else 0)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
 
 
 def measure(

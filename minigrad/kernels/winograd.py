@@ -136,7 +136,7 @@ def _convolve(
             way.stride,
             way.panel,
             buffers.empty((PRODUCTS * way.tiles * way.stride,), dtype),
-            buffers.empty((threads, PRODUCTS * block * way.panel), dtype),
+            buffers.empty((threads, PRODUCTS * (block * way.panel + target.lanes(4))), dtype),
             buffers.empty((threads, PRODUCTS * way.tiles * way.panel), dtype),
             finish.slope,
             finish.most,
@@ -176,8 +176,9 @@ def transform_weights(weight: np.ndarray, sizes: np.ndarray, panels: np.ndarray)
     _, count, depth, wide = panels.shape
     flat = panels.reshape(-1)
     for job in prange(count):
-        taps = np.zeros(TAPS * TAPS * wide, weight.dtype)
-        half = np.empty(TILE * TAPS * lanes(weight), weight.dtype)
+        step = lanes(weight)
+        taps = np.empty((TAPS * TAPS + step) * step, weight.dtype)
+        half = np.empty(TILE * TAPS * step, weight.dtype)
         weight_rows(
             weight, sizes, job * wide, 0, depth, taps, half,
             flat, job * depth * wide, count * depth * wide, wide,
@@ -304,6 +305,8 @@ def over_filters(vectors: int, rows: int, narrow: int) -> Kernel:
         # transformed: (36 * tiles * stride); panels: (threads, 36 * block * columns), block being
         # depths; products: (threads, 36 * tiles * columns)
         depth, step = x_sizes[2], lanes(x)
+        # One vector more, as above.
+        spread = block * columns + step
         runs = np.empty(PRODUCTS, np.int64)
         for product in range(PRODUCTS):
             runs[product] = product * tiles * stride
@@ -318,19 +321,17 @@ def over_filters(vectors: int, rows: int, narrow: int) -> Kernel:
             input_tile(x, x_sizes, tile, patch, half, transformed, place, plane, wide, wide, 0)
         for worker in prange(len(panels)):
             u, m = panels[worker], products[worker]
-            taps = np.empty(TAPS * TAPS * columns, x.dtype)
+            taps = np.empty((TAPS * TAPS + step) * step, x.dtype)
             half = np.empty(PRODUCTS * step, x.dtype)
             starts = np.empty(tiles + ROWS, np.int64)
             panel = take(queue, 0)
             while panel < (weight_sizes[0] + columns - 1) // columns:
-                for i in range(len(taps)):
-                    taps[i] = 0
                 column = panel * columns
                 for first in range(0, depth, block):
                     stop = min(depth, first + block)
                     weight_rows(
                         weight, weight_sizes, column, first, stop, taps, half,
-                        u, 0, block * columns, columns,
+                        u, 0, spread, columns,
                     )  # fmt: skip
                     for row in range(tiles + ROWS):
                         starts[row] = min(row, tiles - 1) * stride + first
@@ -339,7 +340,7 @@ def over_filters(vectors: int, rows: int, narrow: int) -> Kernel:
                         for row in range(0, tiles, ROWS):
                             sums = multiply_add(
                                 start(nothing, 0), transformed, starts, row, runs, product, 1,
-                                stop - first, 1, u, product * block * columns, columns,
+                                stop - first, 1, u, product * spread, columns,
                             )  # fmt: skip
                             if first > 0:
                                 sums = add(sums, m, ends, row, ROWS, target, columns)

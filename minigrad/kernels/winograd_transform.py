@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.kernels.jit import inner
+from minigrad.kernels.packing import load_square
 from minigrad.kernels.simd import (
     bend,
     fill,
@@ -129,22 +130,21 @@ def weight_rows(
     `column` on, at the depths first <= d < stop.
 
     sizes: columns in all, how far apart they and the depths lie in `weight`, whether the nine taps
-    are turned. `taps` must be zero where there is no column.
+    are turned. `taps` has room for nine vectors and a square.
     """
     columns, column_step, depth_step, turned = sizes[0], sizes[1], sizes[2], sizes[3]
     step = lanes(weight)
-    for depth in range(first, stop):
-        for i in range(min(wide, columns - column)):
-            source = (column + i) * column_step + depth * depth_step
-            if turned:
-                for tap in range(TAPS * TAPS):
-                    taps[tap * wide + i] = weight[source + TAPS * TAPS - 1 - tap]
-            else:
-                for tap in range(TAPS * TAPS):
-                    taps[tap * wide + i] = weight[source + tap]
-        for v in range(0, wide, step):
+    # Turned filters are read from their last tap back.
+    begin, back = (TAPS * TAPS - 1, -step) if turned else (0, step)
+    for v in range(0, wide, step):
+        for depth in range(first, stop):
+            source = (column + v) * column_step + depth * depth_step
+            for tap in range(0, TAPS * TAPS, step):
+                left = TAPS * TAPS - tap
+                square = load_square(weight, source + tap, column_step, columns - column - v, left)
+                store_each(taps, tap * step, step, square)
             for s in range(TAPS):
-                column_of_taps = load_taps(taps, s * wide + v, TAPS * wide)
+                column_of_taps = load_taps(taps, begin * step + s * back, TAPS * back)
                 store_each(half, s * step, TAPS * step, taps_to_points(weight, column_of_taps))
             for r in range(TILE):
                 row_of_taps = load_taps(half, r * TAPS * step, step)
