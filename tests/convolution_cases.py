@@ -27,6 +27,7 @@ from minigrad.kernels.finish import ACTIVATIONS
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import Tiling, tiling_for
 from minigrad.kernels.winograd import FEW_TILES
+from minigrad.kernels.winograd_transform import TAPS, outputs
 
 __all__ = ["Case", "arguments", "check", "convolutions", "drawn", "lay_out"]
 
@@ -150,7 +151,8 @@ def _winograd_tilings(shape: Shape) -> set[Tiling]:
     """The tilings that the three passes work with."""
     size = _input_size(shape)
     tiles, back = [
-        shape.images * math.prod([-(-n // 4) for n in lengths]) for lengths in (shape.out, size)
+        shape.images * math.prod([-(-n // _side(shape)) for n in lengths])
+        for lengths in (shape.out, size)
     ]
     pairs = (tiles, shape.filters), (back, shape.depth), (shape.depth, shape.filters)
     return {tiling_for(*pair, FLOAT32) for pair in pairs}
@@ -164,9 +166,9 @@ def _winograd_shapes(tilings: int, few: bool) -> list[Shape]:
     channels = wide, wide + 1, 2 * wide - 3, 2 * wide, 3 * wide + 1
     sizes = (4, 4), (7, 3), (8, 12), (13, 11), (16, 15), (33, 36), (48, 62)
     all_shapes = [
-        Shape(images, depth, filters, 1, out, (3, 3), ones, padding, ones, (0, 0))
-        for images, depth, filters, out, padding in product(
-            (1, 2, 3), channels, channels, sizes, paddings
+        Shape(images, depth, filters, 1, out, (taps, taps), ones, padding, ones, (0, 0))
+        for images, depth, filters, taps, out, padding in product(
+            (1, 2, 3), channels, channels, TAPS, sizes, paddings
         )
     ]
     found = [shape for shape in all_shapes if _few(shape) == few]
@@ -179,7 +181,12 @@ def _winograd_shapes(tilings: int, few: bool) -> list[Shape]:
 
 
 def _few(shape: Shape) -> bool:
-    return shape.images * math.prod([-(-n // 4) for n in shape.out]) <= FEW_TILES
+    return shape.images * math.prod([-(-n // _side(shape)) for n in shape.out]) <= FEW_TILES
+
+
+def _side(shape: Shape) -> int:
+    """Of a tile of the output."""
+    return outputs(shape.kernel[0])
 
 
 @st.composite

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from minigrad.kernels.target import Target, available, target
-from minigrad.kernels.winograd_transform import OUT, TAPS, TILE, A, B, G
+from minigrad.kernels.winograd_points import TILE, B, powers
+from minigrad.kernels.winograd_transform import TAPS, outputs
 
 PROGRAM = Path(__file__).with_name("vector_programs.py")
 
@@ -100,25 +101,29 @@ def test_the_widest_target_is_the_default() -> None:
         assert target == available()[0]
 
 
-def correlation() -> np.ndarray:
-    """T with y[o] = Σ T[o, i, t] d[i] w[t]: F(4, 3) by its definition."""
-    table = np.zeros((OUT, TILE, TAPS))
-    for o in range(OUT):
-        for t in range(TAPS):
+def correlation(taps: int) -> np.ndarray:
+    """T with y[o] = Σ T[o, i, t] d[i] w[t]: F(7 - taps, taps) by its definition."""
+    table = np.zeros((outputs(taps), TILE, taps))
+    for o in range(outputs(taps)):
+        for t in range(taps):
             table[o, o + t, t] = 1
     return table
 
 
-def test_winograd_s_matrices_compute_a_correlation() -> None:
+@pytest.mark.parametrize("taps", TAPS)
+def test_winograd_s_matrices_compute_a_correlation(taps: int) -> None:
     # y = Aᵀ [(G w) ∘ (Bᵀ d)], a bilinear function of w and d: its table is all there is to it.
+    A, G = powers(outputs(taps), False), powers(taps, True)
     table = np.einsum("po,ip,pt->oit", A, B, G)
-    np.testing.assert_allclose(table, correlation(), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(table, correlation(taps), rtol=0, atol=1e-15)
 
 
-def test_winograd_s_matrices_in_two_dimensions_and_for_the_filter() -> None:
+@pytest.mark.parametrize("taps", TAPS)
+def test_winograd_s_matrices_in_two_dimensions_and_for_the_filter(taps: int) -> None:
     rng = np.random.default_rng(0)
-    d, w, g = rng.normal(size=(TILE, TILE)), rng.normal(size=(3, 3)), rng.normal(size=(4, 4))
-    T = correlation()
+    A, G = powers(outputs(taps), False), powers(taps, True)
+    d, w, g = (rng.normal(size=(n, n)) for n in (TILE, taps, outputs(taps)))
+    T = correlation(taps)
     y = A.T @ ((G @ w @ G.T) * (B.T @ d @ B)) @ A
     np.testing.assert_allclose(y, np.einsum("oit,pjs,ij,ts->op", T, T, d, w), atol=1e-13)
     dw = G.T @ ((A @ g @ A.T) * (B.T @ d @ B)) @ G
@@ -126,8 +131,10 @@ def test_winograd_s_matrices_in_two_dimensions_and_for_the_filter() -> None:
 
 
 def test_the_transforms_are_the_matrices(tmp_path: Path) -> None:
-    found = results(tmp_path)["transforms float64"].reshape(25, -1)
+    found = results(tmp_path)["transforms float64"].reshape(35, -1)
     n = found.shape[1]
     x = np.random.default_rng(1).integers(-3, 4, 6 * n).astype(np.float64).reshape(6, n)
-    expected = [B.T @ x, A.T @ x, G @ x[:3], A @ x[:4], G.T @ x]
+    two, four, five = powers(2, False), powers(4, False), powers(5, True)
+    at_points = [two @ x[:2], four @ x[:4], five @ x[:5]]
+    expected = [B.T @ x, *at_points, two.T @ x, four.T @ x, five.T @ x]
     np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-13)

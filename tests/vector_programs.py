@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigrad.kernels import winograd_transform as transform
 from minigrad.kernels.convolution import convolve, convolve_input_grad, convolve_weight_grad
 from minigrad.kernels.jit import kernel, prange
 from minigrad.kernels.simd import (
@@ -29,11 +28,17 @@ from minigrad.kernels.simd import (
 )
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling
+from minigrad.kernels.winograd_points import to_points, values
 
 __all__ = ["DTYPES", "results"]
 
 DTYPES = np.float32, np.float64
-load_three, load_six = loads(3), loads(6)
+load_two, load_three, load_four, load_five, load_six = (loads(n) for n in range(2, 7))
+of_two, of_four, of_five = values(2, False), values(4, False), values(5, True)
+two_at_points, four_at_points, five_at_points = (of.at_points for of in (of_two, of_four, of_five))
+two_from_points, four_from_points, five_from_points = (
+    of.from_points for of in (of_two, of_four, of_five)
+)
 TILE = tiling(2, 3)
 start, multiply_add, add = TILE.start, TILE.multiply_add, TILE.add
 bend_tile, save = TILE.bend, TILE.save
@@ -81,16 +86,17 @@ def tiles(
 
 @kernel
 def transforms(x: np.ndarray, out: np.ndarray) -> None:
-    """The one-dimensional transforms: of 6, 6, 3, 4 and 6 vectors, one after the other."""
+    """The one-dimensional transforms: of 6, 2, 4, 5, 6, 6 and 6 vectors, one after the other."""
     n = lanes(x)
     for _ in prange(1):
-        six, three = load_six(x, 0, n), load_three(x, 0, n)
-        four = load(x, 0), load(x, n), load(x, 2 * n), load(x, 3 * n)
-        store_each(out, 0, n, transform.to_points(x, six))
-        store_each(out, 6 * n, n, transform.from_points(x, six))
-        store_each(out, 10 * n, n, transform.taps_to_points(x, three))
-        store_each(out, 16 * n, n, transform.output_to_points(x, four))
-        store_each(out, 22 * n, n, transform.taps_from_points(x, six))
+        six = load_six(x, 0, n)
+        store_each(out, 0, n, to_points(x, six))
+        store_each(out, 6 * n, n, two_at_points(x, load_two(x, 0, n)))
+        store_each(out, 12 * n, n, four_at_points(x, load_four(x, 0, n)))
+        store_each(out, 18 * n, n, five_at_points(x, load_five(x, 0, n)))
+        store_each(out, 24 * n, n, two_from_points(x, six))
+        store_each(out, 26 * n, n, four_from_points(x, six))
+        store_each(out, 30 * n, n, five_from_points(x, six))
 
 
 def whole_numbers(dtype: type, *shape: int) -> np.ndarray:
@@ -123,7 +129,7 @@ def of_tiles(dtype: type) -> np.ndarray:
 def of_transforms(dtype: type) -> np.ndarray:
     """What `transforms` writes."""
     n = target.lanes(np.dtype(dtype).itemsize)
-    out = np.zeros(25 * n, dtype)
+    out = np.zeros(35 * n, dtype)
     transforms(whole_numbers(dtype, 6 * n), out)
     return out
 
@@ -136,6 +142,7 @@ def of_convolutions(dtype: type) -> np.ndarray:
     for x, weight, out, padding, groups in (
         ((1, 3, 4, 5), (3, 1, 2, 2), (3, 4), none, 3),
         ((1, wide, 4, 3), (wide + 1, wide, 3, 3), (4, 3), around, 1),
+        ((1, wide, 3, 2), (wide, wide, 5, 5), (3, 2), ((2, 2), (2, 2)), 1),
         ((2, 3, 3, 2), (5, 3, 1, 1), (3, 2), none, 1),
         ((1, 4, 4, 5), (6, 2, 2, 3), (5, 5), around, 2),
     ):

@@ -16,6 +16,7 @@ from minigrad.kernels.convolution import convolve, convolve_input_grad, convolve
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling_for
 from minigrad.kernels.winograd import FEW_TILES
+from minigrad.kernels.winograd_transform import TAPS, outputs
 
 __all__ = ["examples"]
 
@@ -38,12 +39,15 @@ def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
         yield partial(example, dtype, *deep, AROUND, groups=2)
     if dtype == np.float32:
         wide = target.lanes(dtype.itemsize)
-        for first in (1, FEW_TILES + 1):
-            for tiles, columns in _one_of_each_tiling(dtype, first):
-                yield partial(_forward, dtype, (tiles, wide, 4, 4), (columns, wide, 3, 3), AROUND)
-        for channels, columns in _one_of_each_tiling(dtype, wide):
-            shapes = (1, channels, 4, 4), (columns, channels, 3, 3)
-            yield partial(_weight_grad, dtype, *shapes, AROUND)
+        for taps in TAPS:
+            side, around = outputs(taps), ((taps // 2, taps // 2),) * 2
+            for first in (1, FEW_TILES + 1):
+                for tiles, columns in _one_of_each_tiling(dtype, first):
+                    shapes = (tiles, wide, side, side), (columns, wide, taps, taps)
+                    yield partial(_forward, dtype, *shapes, around)
+            for channels, columns in _one_of_each_tiling(dtype, wide):
+                shapes = (1, channels, side, side), (columns, channels, taps, taps)
+                yield partial(_weight_grad, dtype, *shapes, around)
 
 
 def _one_of_each_tiling(dtype: np.dtype, first: int) -> list[Pair]:

@@ -1,4 +1,4 @@
-"""Winograd's convolution F(4x4, 3x3): 36 multiplications where the direct sum takes 144.
+"""Winograd's convolution: 36 multiplications where the direct sum takes 144, or 100.
 
 Between the transforms stand 36 matrix products, tiles by channels by filters. What is kept in the
 cache is a matter of sizes: the transformed tiles, a block of them at a time, or, where the filters
@@ -19,15 +19,8 @@ from minigrad.kernels.simd import lanes, take
 from minigrad.kernels.streaming import LINE, drain, streams
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
-from minigrad.kernels.winograd_transform import (
-    OUT,
-    PRODUCTS,
-    TAPS,
-    TILE,
-    input_tile,
-    output_tile,
-    weight_rows,
-)
+from minigrad.kernels.winograd_points import PRODUCTS, TILE
+from minigrad.kernels.winograd_transform import TAPS, outputs, transforms
 
 __all__ = ["forward", "input_grad", "suits"]
 
@@ -53,16 +46,18 @@ def suits(problem: Problem) -> bool:
         return False
     if (depth.size, depth.out, depth.kernel, depth.before) != (1, 1, 1, 0):
         return False
-    if (height.kernel, width.kernel) != (TAPS, TAPS):
+    if height.kernel != width.kernel or width.kernel not in TAPS:
         return False
     if {height.stride, width.stride, height.dilation, width.dilation} != {1}:
         return False
-    used = height.out * width.out / (OUT * OUT * _across(height.out) * _across(width.out))
+    side = outputs(width.kernel)
+    used = height.out * width.out / (_covered(height.out, side) * _covered(width.out, side))
     return min(problem.channels, problem.filters) >= wide and used >= LEAST_USED
 
 
-def _across(out: int) -> int:
-    return -(-out // OUT)
+def _covered(out: int, side: int) -> int:
+    """How far tiles of this side reach that cover an axis of the output."""
+    return -(-out // side) * side
 
 
 class _Direction:
@@ -70,19 +65,20 @@ class _Direction:
 
     def __init__(self, problem: Problem, back: bool) -> None:
         _, height, width = problem.axes
-        C, K, taps = problem.channels, problem.filters, TAPS * TAPS
+        C, K, taps = problem.channels, problem.filters, problem.taps
+        self.taps, side = width.kernel, outputs(width.kernel)
         if back:
             self.depth, self.columns = K, C
             self.rows, self.out = (height.out, width.out), (height.size, width.size)
             # An input pixel is reached from so far before it in the output.
-            before = TAPS - 1 - height.before, TAPS - 1 - width.before
+            before = self.taps - 1 - height.before, self.taps - 1 - width.before
             self.weight = np.array([C, taps, C * taps, 1])
         else:
             self.depth, self.columns = C, K
             self.rows, self.out = (height.size, width.size), (height.out, width.out)
             before = height.before, width.before
             self.weight = np.array([K, C * taps, taps, 0])
-        grid = _across(self.out[0]), _across(self.out[1])
+        grid = -(-self.out[0] // side), -(-self.out[1] // side)
         self.tiles = problem.images * grid[0] * grid[1]
         self.x_sizes = np.array([*self.rows, self.depth, *grid, *before])
         self.out_sizes = np.array([*self.out, self.columns, *grid])
@@ -101,7 +97,7 @@ def _direction(problem: Problem, back: bool) -> _Direction:
 
 
 def forward(problem: Problem, x: np.ndarray, weight: np.ndarray, finish: Finish) -> np.ndarray:
-    """x (N, 1, H, W, C), weight (K, C, 1, 3, 3) -> (N, 1, OH, OW, K)."""
+    """x (N, 1, H, W, C), weight (K, C, 1, R, R) -> (N, 1, OH, OW, K)."""
     return _convolve(_direction(problem, False), problem, x, weight, finish)
 
 
@@ -121,7 +117,7 @@ def _convolve(
     streamed = not way.columns * dtype.itemsize % LINE and streams(out)
     if way.tiles <= FEW_TILES:
         block = min(DEPTHS, way.depth)
-        over_filters(*way.form.key)(
+        over_filters(way.taps, *way.form.key)(
             x.reshape(-1),
             way.x_sizes,
             weight.reshape(-1),
@@ -145,10 +141,10 @@ def _convolve(
         )
         return out
     panels = buffers.empty((PRODUCTS, way.panels, way.depth, way.panel), dtype)
-    transform_weights(weight.reshape(-1), way.weight, panels)
+    transform_weights(way.taps)(weight.reshape(-1), way.weight, panels)
     block = way.form.rows * (SMALL_BLOCK if panels.nbytes <= CACHED else LARGE_BLOCK)
     across = way.panels * way.panel + target.lanes(dtype.itemsize)
-    over_tiles(*way.form.key)(
+    over_tiles(way.taps, *way.form.key)(
         x.reshape(-1),
         way.x_sizes,
         panels,
@@ -170,32 +166,39 @@ def _convolve(
     return out
 
 
-@kernel
-def transform_weights(weight: np.ndarray, sizes: np.ndarray, panels: np.ndarray) -> None:
-    """panels (36, panels, depth, columns of one) = G w Gᵀ of all filters; sizes as above."""
-    _, count, depth, wide = panels.shape
-    flat = panels.reshape(-1)
-    for job in prange(count):
-        step = lanes(weight)
-        taps = np.empty((TAPS * TAPS + step) * step, weight.dtype)
-        half = np.empty(TILE * TAPS * step, weight.dtype)
-        weight_rows(
-            weight, sizes, job * wide, 0, depth, taps, half,
-            flat, job * depth * wide, count * depth * wide, wide,
-        )  # fmt: skip
+@cache
+def transform_weights(taps: int) -> Kernel:
+    """The kernel that transforms all filters, these being `taps` wide."""
+    weight_rows = transforms(taps).weight_rows
+
+    @kernel(name=f"winograd.transform_weights_{taps}")
+    def transform_filters(weight: np.ndarray, sizes: np.ndarray, panels: np.ndarray) -> None:
+        # panels: (36, panels, depth, columns of one)
+        _, count, depth, wide = panels.shape
+        flat, step = panels.reshape(-1), lanes(weight)
+        for job in prange(count):
+            room = np.empty((taps * taps + step) * step, weight.dtype)
+            half = np.empty(TILE * taps * step, weight.dtype)
+            weight_rows(
+                weight, sizes, job * wide, 0, depth, room, half,
+                flat, job * depth * wide, count * depth * wide, wide,
+            )  # fmt: skip
+
+    return transform_filters
 
 
 @cache
-def over_tiles(vectors: int, rows: int, narrow: int) -> Kernel:
+def over_tiles(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel that takes the tiles in blocks, all channels of a block at once.
 
     The transformed weights are read anew for each block, the transformed tiles stay in the cache.
     """
-    form = tiling(vectors, rows, narrow)
+    form, way = tiling(vectors, rows, narrow), transforms(taps)
     ROWS, start, add = form.rows, form.start, form.add
     multiply_add, save = form.multiply_add, form.save
+    input_tile, output_tile = way.input_tile, way.output_tile
 
-    @kernel(name=f"winograd.over_tiles_{vectors}_{rows}_{narrow}")
+    @kernel(name=f"winograd.over_tiles_{taps}_{vectors}_{rows}_{narrow}")
     def convolve_tiles(
         x: np.ndarray,
         x_sizes: np.ndarray,
@@ -269,17 +272,18 @@ def over_tiles(vectors: int, rows: int, narrow: int) -> Kernel:
 
 
 @cache
-def over_filters(vectors: int, rows: int, narrow: int) -> Kernel:
+def over_filters(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel that takes the filters in panels, all tiles at once: for few tiles.
 
     The transformed tiles are read anew for each panel; of the transformed weights, which can be
     larger than all else together, only a part that stays in the cache exists at a time.
     """
-    form = tiling(vectors, rows, narrow)
+    form, way = tiling(vectors, rows, narrow), transforms(taps)
     ROWS, start, add = form.rows, form.start, form.add
     multiply_add, save = form.multiply_add, form.save
+    input_tile, output_tile, weight_rows = way.input_tile, way.output_tile, way.weight_rows
 
-    @kernel(name=f"winograd.over_filters_{vectors}_{rows}_{narrow}")
+    @kernel(name=f"winograd.over_filters_{taps}_{vectors}_{rows}_{narrow}")
     def convolve_filters(
         x: np.ndarray,
         x_sizes: np.ndarray,
@@ -321,7 +325,7 @@ def over_filters(vectors: int, rows: int, narrow: int) -> Kernel:
             input_tile(x, x_sizes, tile, patch, half, transformed, place, plane, wide, wide, 0)
         for worker in prange(len(panels)):
             u, m = panels[worker], products[worker]
-            taps = np.empty((TAPS * TAPS + step) * step, x.dtype)
+            room = np.empty((taps * taps + step) * step, x.dtype)
             half = np.empty(PRODUCTS * step, x.dtype)
             starts = np.empty(tiles + ROWS, np.int64)
             panel = take(queue, 0)
@@ -330,7 +334,7 @@ def over_filters(vectors: int, rows: int, narrow: int) -> Kernel:
                 for first in range(0, depth, block):
                     stop = min(depth, first + block)
                     weight_rows(
-                        weight, weight_sizes, column, first, stop, taps, half,
+                        weight, weight_sizes, column, first, stop, room, half,
                         u, 0, spread, columns,
                     )  # fmt: skip
                     for row in range(tiles + ROWS):

@@ -1,7 +1,7 @@
-"""The gradient of a 3x3 filter by Winograd's algorithm: the forward pass, transposed.
+"""The gradient of a filter by Winograd's algorithm: the forward pass, transposed.
 
 From y = Aᵀ [(G w Gᵀ) ∘ (Bᵀ d B)] A follows dL/dw = Gᵀ [Σ (A g Aᵀ) ∘ (Bᵀ d B)] G, the sum running
-over all tiles, g being the 4 x 4 tile of the output's gradient: again 36 matrix products.
+over all tiles, g being the tile of the output's gradient: again 36 matrix products.
 """
 
 from __future__ import annotations
@@ -14,44 +14,38 @@ from minigrad.kernels import buffers
 from minigrad.kernels.direct_grad import by_filter
 from minigrad.kernels.jit import Kernel, kernel, most_threads, prange
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import lanes, load, loads, store, store_each, take
+from minigrad.kernels.simd import lanes, take
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
-from minigrad.kernels.winograd_transform import (
-    OUT,
-    PRODUCTS,
-    TAPS,
-    TILE,
-    grad_tile,
-    input_tile,
-    taps_from_points,
-)
+from minigrad.kernels.winograd_points import PRODUCTS
+from minigrad.kernels.winograd_transform import outputs, transforms
 
 __all__ = ["weight_grad"]
-
-load_tile = loads(TILE)
 
 # The transformed tiles of a chunk stay in the last cache.
 CHUNK_BYTES = 20 << 20
 # Channels whose products are summed, and transformed back, together.
 CHANNELS = 64
+# Tiles that are summed in one go; sums of sums round less.
+LONGEST_SUM = 256
 
 
 def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
-    """The gradient of the weight (K, C, 1, 3, 3) from x (N, 1, H, W, C), grad (N, 1, OH, OW, K)."""
+    """The gradient of the weight (K, C, 1, R, R) from x (N, 1, H, W, C), grad (N, 1, OH, OW, K)."""
     (_, height, width), dtype, C = problem.axes, problem.dtype, problem.channels
     step = target.lanes(dtype.itemsize)
     block = min(CHANNELS, -(-C // step) * step)
     form = tiling_for(block, problem.filters, dtype, whole=True)
     columns = form.columns(dtype)
     blocks, panels = -(-C // block), -(-problem.filters // columns)
-    grid = -(-height.out // OUT), -(-width.out // OUT)
+    taps, out = width.kernel, outputs(width.kernel)
+    grid = -(-height.out // out), -(-width.out // out)
     tiles = problem.images * grid[0] * grid[1]
     bytes_of_tile = PRODUCTS * dtype.itemsize * (blocks * block + panels * columns)
     chunk = min(tiles, max(1, CHUNK_BYTES // bytes_of_tile))
     chunk = -(-tiles // -(-tiles // chunk))
-    sums = np.zeros((TAPS * TAPS, C, panels * columns), dtype)
-    over_chunks(*form.key)(
+    sums = np.zeros((taps * taps, C, panels * columns), dtype)
+    over_chunks(taps, *form.key)(
         x.reshape(-1),
         np.array([height.size, width.size, C, *grid, height.before, width.before]),
         grad.reshape(-1),
@@ -68,12 +62,16 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
 
 
 @cache
-def over_chunks(vectors: int, rows: int, narrow: int) -> Kernel:
-    """The kernel whose tiles are `vectors` vectors of filters wide and `rows` channels high."""
+def over_chunks(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
+    """The kernel for filters `taps` wide whose tiles of products are `vectors` vectors of filters
+    wide and `rows` channels high."""
+    way = transforms(taps)
+    input_tile, grad_tile, filter_tile = way.input_tile, way.grad_tile, way.filter_tile
     form = tiling(vectors, rows, narrow)
-    ROWS, start, multiply_add, save = form.rows, form.start, form.multiply_add, form.save
+    ROWS, start, add = form.rows, form.start, form.add
+    multiply_add, save = form.multiply_add, form.save
 
-    @kernel(name=f"winograd_grad.over_chunks_{vectors}_{rows}_{narrow}")
+    @kernel(name=f"winograd_grad.over_chunks_{taps}_{vectors}_{rows}_{narrow}")
     def filter_grad(
         x: np.ndarray,
         x_sizes: np.ndarray,
@@ -87,17 +85,19 @@ def over_chunks(vectors: int, rows: int, narrow: int) -> Kernel:
         products: np.ndarray,
         queue: np.ndarray,
     ) -> None:
-        # out: (9, C, panels * columns), zeros at first; inputs: (36, blocks, chunk, block), where
-        # blocks of channels lie together; outputs: (36, panels, chunk, columns); products:
-        # (threads, 36 * block * columns).
+        # out: (taps * taps, C, panels * columns), zeros at first; inputs: (36, blocks, chunk,
+        # block), where blocks of channels lie together; outputs: (36, panels, chunk, columns);
+        # products: (threads, 36 * block * columns).
         _, C, across = out.shape
         _, blocks, _, block = inputs.shape
         _, panels, _, columns = outputs.shape
         flat, tiles_in, tiles_out = out.reshape(-1), inputs.reshape(-1), outputs.reshape(-1)
         step = lanes(x)
-        runs = np.empty(PRODUCTS * blocks, np.int64)
-        for run in range(PRODUCTS * blocks):
-            runs[run] = run * chunk * block
+        pieces = (chunk + LONGEST_SUM - 1) // LONGEST_SUM
+        runs = np.empty(PRODUCTS * blocks * pieces, np.int64)
+        for run in range(len(runs)):
+            tile = run // pieces * chunk + run % pieces * LONGEST_SUM
+            runs[run] = tile * block
         starts, ends = np.empty(block + ROWS, np.int64), np.empty(block + ROWS, np.int64)
         for row in range(block + ROWS):
             starts[row], ends[row] = min(row, block - 1), min(row, block - 1) * columns
@@ -126,36 +126,23 @@ def over_chunks(vectors: int, rows: int, narrow: int) -> Kernel:
                     for product in range(PRODUCTS):
                         source = (product * panels + panel) * chunk * columns
                         for row in range(0, count, ROWS):
-                            sums = multiply_add(
-                                start(nothing, 0), tiles_in, starts, row,
-                                runs, product * blocks + part, 1, height, block,
-                                tiles_out, source, columns,
-                            )  # fmt: skip
-                            save(
-                                sums,
-                                u,
-                                ends,
-                                row,
-                                count - row,
-                                product * block * columns,
-                                columns,
-                                False,
-                            )
+                            target = product * block * columns
+                            for begin in range(0, height, LONGEST_SUM):
+                                run = (product * blocks + part) * pieces + begin // LONGEST_SUM
+                                sums = multiply_add(
+                                    start(nothing, 0), tiles_in, starts, row,
+                                    runs, run, 1, min(LONGEST_SUM, height - begin), block,
+                                    tiles_out, source + begin * columns, columns,
+                                )  # fmt: skip
+                                if begin > 0:
+                                    sums = add(sums, u, ends, row, ROWS, target, columns)
+                                save(sums, u, ends, row, count - row, target, columns, False)
                     for row in range(count):
                         for v in range(0, columns, step):
-                            place, plane = row * columns + v, block * columns
-                            for w in range(TILE):
-                                points = load_tile(u, place + w * plane, TILE * plane)
-                                store_each(half, w * step, TILE * step, taps_from_points(x, points))
-                            for r in range(TAPS):
-                                points = load_tile(half, r * TILE * step, step)
-                                store_each(half, r * TILE * step, step, taps_from_points(x, points))
-                                for s in range(TAPS):
-                                    target = (
-                                        ((r * TAPS + s) * C + channel + row) * across + column + v
-                                    )
-                                    total = load(flat, target) + load(half, (r * TILE + s) * step)
-                                    store(flat, target, total)
+                            filter_tile(
+                                u, row * columns + v, block * columns, half,
+                                flat, (channel + row) * across + column + v, C * across,
+                            )  # fmt: skip
                     job = take(queue, first // chunk)
 
     return filter_grad
