@@ -22,8 +22,8 @@ from minigrad.kernels.winograd_transform import outputs, transforms
 
 __all__ = ["weight_grad"]
 
-# The transformed tiles of a chunk stay in the last cache.
-CHUNK_BYTES = 20 << 20
+# The transformed tiles of a chunk stay in the last cache, of which others may want most.
+CHUNK_BYTES = 6 << 20
 # Channels whose products are summed, and transformed back, together.
 CHANNELS = 64
 # Tiles that are summed in one go; sums of sums round less.
