@@ -30,7 +30,7 @@ def test_a_step_in_one_pass_is_that_of_numpy(
     found = []
     threads_before = mg.get_num_threads()
     for least, count in ((1 << 60, 1), (0, 1), (0, 2)):
-        monkeypatch.setattr("minigrad.optim.sgd.LEAST", least)
+        monkeypatch.setattr("minigrad.optim.one_pass.LEAST", least)
         mg.set_num_threads(count)
         rng = np.random.default_rng(1)
         start = LAYOUTS[layout](rng.normal(size=(333, 401)).astype(dtype))

@@ -21,7 +21,16 @@ import numpy as np
 
 from minigrad.errors import ArgumentError
 
-__all__ = ["LEAST", "MemoryStats", "Pool", "empty", "empty_like", "memory_stats", "release_memory"]
+__all__ = [
+    "LEAST",
+    "MemoryStats",
+    "Pool",
+    "empty",
+    "empty_like",
+    "lends",
+    "memory_stats",
+    "release_memory",
+]
 
 VARIABLE = "MINIGRAD_POOL_BYTES"
 
@@ -235,6 +244,11 @@ def _order(shape: Shape, strides: Shape) -> tuple[Shape, Shape]:
     """The shape with the farthest strides first, and the axes that lead back from there."""
     order = sorted(range(len(shape)), key=lambda axis: -abs(strides[axis]))
     return tuple([shape[axis] for axis in order]), tuple(map(order.index, range(len(shape))))
+
+
+def lends(thing: object) -> bool:
+    """Whether this is memory of a pool: what stands below all views of a large array."""
+    return isinstance(thing, _Memory)
 
 
 def memory_stats() -> MemoryStats:
