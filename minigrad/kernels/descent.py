@@ -103,9 +103,9 @@ def adapt(
     new_largest: np.ndarray,
 ) -> None:
     """m' = β₁ m + (1 - β₁) d and v' = β₂ v + (1 - β₂) d², where d = sign g + decay θ, and then
-    θ' = shrink θ - rate m' / (sqrt(v') / spread + eps), with l' = max(l, v') in place of v' if
+    θ' = shrink θ + rate m' / (sqrt(v') / spread + eps), with l' = max(l, v') in place of v' if
     `amsgrad`; else neither largest is touched. Arrays are flat, numbers: sign, decay, shrink, rate,
-    β₁, 1 - β₁, β₂, 1 - β₂, spread, eps. To the bit what NumPy's functions make of it."""
+    β₁, 1 - β₁, β₂, 1 - β₂, spread, eps."""
     step = lanes(value)
     for job in prange((len(value) + CHUNK - 1) // CHUNK):
         stop = min(len(value), (job + 1) * CHUNK)
@@ -118,16 +118,17 @@ def adapt(
             count = stop - i
             weight, direction = part(value, i, count), part(grad, i, count) * sign
             if numbers[1] != 0:
-                direction = weight * decay + direction
-            first = direction * share + part(mean, i, count) * keep
+                direction = fma(weight, decay, direction)
+            first = fma(part(mean, i, count), keep, direction * share)
             put(new_mean, i, first, count, streamed)
-            second = direction * direction * share_square + part(square, i, count) * keep_square
+            second = direction * direction * share_square
+            second = fma(part(square, i, count), keep_square, second)
             put(new_square, i, second, count, streamed)
             if amsgrad:
                 second = maximum(part(largest, i, count), second)
                 put(new_largest, i, second, count, streamed)
             change = quotient(first * rate, quotient(root(second), spread) + eps)
-            put(new_value, i, weight * shrink - change, count, streamed)
+            put(new_value, i, fma(weight, shrink, change), count, streamed)
         drain(new_value)
 
 

@@ -8,8 +8,8 @@ the last store: another thread that asks for it waits until it is back.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,10 @@ __all__ = ["awaited", "settled", "taken", "unheld"]
 Home = list[np.ndarray] | dict[str, Any]
 """What holds an array under an index or a key."""
 
-# Arrays out of their owners, by the owner's identity: of the thread that has the kernels' lock.
+# Arrays out of their owners, by the owner's identity: of the thread that has the kernels' lock,
+# which comes with Numba; until the first array is taken there is no reason to load that.
 _out: dict[int, list[np.ndarray]] = {}
+_entrance: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 def unheld(home: Home, key: Any) -> bool:
@@ -42,8 +44,10 @@ def unheld(home: Home, key: Any) -> bool:
 def taken(owner: Any, name: str) -> Iterator[list[np.ndarray]]:
     """The array owner.name, out of the owner until this context ends, alone in a list; what is in
     the list then becomes the owner's. `owner` answers for a missing attribute with `awaited`."""
+    global _entrance
     from minigrad.kernels.jit import entrance
 
+    _entrance = entrance
     with entrance():
         place = _out[id(owner)] = [getattr(owner, name)]
         try:
@@ -63,13 +67,6 @@ def awaited(owner: Any, name: str) -> Any:
         return object.__getattribute__(owner, name)
 
 
-@contextmanager
-def settled() -> Iterator[None]:
+def settled() -> AbstractContextManager[object]:
     """No other thread writes over an array until this context ends."""
-    if "minigrad.kernels.jit" not in sys.modules:  # so nobody has begun to
-        yield
-        return
-    from minigrad.kernels.jit import entrance
-
-    with entrance():
-        yield
+    return _entrance()

@@ -67,7 +67,7 @@ class Adam(Optimizer):
         step = state.get("step", 0) + 1
         beta1, beta2 = group["betas"]
         sign = -1 if group["maximize"] else 1
-        rate, spread = group["lr"] / (1 - beta1**step), math.sqrt(1 - beta2**step)
+        rate, spread = -group["lr"] / (1 - beta1**step), math.sqrt(1 - beta2**step)
         means = beta1, 1 - beta1, beta2, 1 - beta2
         numbers = sign, *self.decays(group), rate, *means, spread, group["eps"]
         names = "exp_avg", "exp_avg_sq", "max_exp_avg_sq" if group["amsgrad"] else None
