@@ -95,7 +95,9 @@ def _home(state: dict[str, Any], name: str, like: Array) -> Home:
     """Where the array of this name is, laid out as `like`; one that has to be made is nowhere yet
     but here."""
     if name not in state:
-        return {name: np.zeros_like(like)}
+        zeros = np.empty_like(like)  # for which NumPy asks for large pages, as not for zeros
+        zeros.fill(0)
+        return {name: zeros}
     laid_out = _laid_out(state[name], like)
     return state if laid_out is state[name] else {name: laid_out}
 
