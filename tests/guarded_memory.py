@@ -187,6 +187,7 @@ def image_calls(x: np.ndarray, grad: np.ndarray, size: int) -> list[Callable[[],
         lambda: softmax.cross_entropy(x, classes),
         lambda: channels.sums(flat[0], C),
         lambda: descended(*flat),
+        lambda: adapted(*flat),
     ]
     for name, run in elementwise.KERNELS.items():
         inputs = flat[: 1 if name in ("relu", "sigmoid") else 2]
@@ -194,12 +195,30 @@ def image_calls(x: np.ndarray, grad: np.ndarray, size: int) -> list[Callable[[],
     return calls
 
 
-def descended(value: np.ndarray, grad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def descended(value: np.ndarray, grad: np.ndarray) -> tuple[np.ndarray, ...]:
     """What a step of gradient descent writes."""
-    out = np.full_like(value, np.nan), np.full_like(value, np.nan)
-    numbers = np.array([0.1, 0.9, 1, -0.1], value.dtype)
-    descent.descend(value, grad, value[::-1].copy(), numbers, True, False, *out)
-    return out
+    numbers = np.array([-1, 0.1, 0.9, 1, -0.1], value.dtype)
+    return stepped(descent.descend, value, grad, [grad[::-1].copy()], numbers)
+
+
+def adapted(value: np.ndarray, grad: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What a step of Adam writes."""
+    numbers = np.array([-1, 0.1, 0.9, -0.1, 0.9, 0.1, 0.8, 0.2, 0.5, 1e-3], value.dtype)
+    averages = [value[::-1].copy(), np.abs(grad), grad**2]
+    return stepped(descent.adapt, value, grad, averages, numbers)
+
+
+def stepped(
+    run: Kernel, value: np.ndarray, grad: np.ndarray, old: list[np.ndarray], numbers: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """What a step writes elsewhere, which is what it writes over the old."""
+    new = [np.full_like(x, np.nan) for x in (value, *old)]
+    run(value, grad, *old, numbers, True, False, *new)
+    over = [x.copy() for x in (value, *old)]
+    run(over[0], grad, *over[1:], numbers, True, False, *over)
+    for elsewhere, here in zip(new, over, strict=True):
+        np.testing.assert_array_equal(elsewhere, here)
+    return tuple(new)
 
 
 def elementwise_result(run: Kernel, *inputs: np.ndarray) -> np.ndarray:

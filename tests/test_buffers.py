@@ -111,6 +111,22 @@ def test_the_oldest_goes_first() -> None:
     assert pool.stats().idle_bytes == 0
 
 
+def test_idle_memory_serves_for_arrays_down_to_half_its_size() -> None:
+    pool = Pool(1 << 30)
+    held = [pool.empty((rows, 1024), np.float32) for rows in (128, 96, 200)]
+    places = [x.ctypes.data for x in held]
+    held.clear()
+    # The smallest that is large enough comes first; one of 200 rows is too large for 64 and 90.
+    taken = [pool.empty((rows, 1024), np.float32) for rows in (64, 90, 90)]
+    assert [x.ctypes.data for x in taken[:2]] == [places[1], places[0]]
+    assert taken[2].ctypes.data not in places
+    assert pool.stats().used_bytes == (96 + 128 + size_class(90 * 4096) // 4096) * 4096
+    assert pool.stats()[3:] == (2, 4)
+    assert pool.empty((128, 1024), np.float32).ctypes.data == places[2]
+    del taken
+    assert pool.empty((128, 1024), np.float32).ctypes.data == places[0]
+
+
 def test_a_limit_of_nothing_keeps_nothing() -> None:
     pool = Pool(0)
     for _ in range(3):

@@ -21,7 +21,16 @@ import numpy as np
 
 from minigrad.errors import ArgumentError
 
-__all__ = ["LEAST", "MemoryStats", "Pool", "empty", "empty_like", "memory_stats", "release_memory"]
+__all__ = [
+    "LEAST",
+    "MemoryStats",
+    "Pool",
+    "empty",
+    "empty_like",
+    "lends",
+    "memory_stats",
+    "release_memory",
+]
 
 VARIABLE = "MINIGRAD_POOL_BYTES"
 
@@ -95,17 +104,24 @@ class Pool:
         wanted = math.prod(shape) * dtype.itemsize
         if wanted < LEAST:
             return np.empty(shape, dtype)
-        size = size_class(wanted)
-        try:
-            memory = self._idle[size].pop()
-        except (KeyError, IndexError):
-            memory = self._fresh(size, shape, dtype)
+        memory = self._take(size_class(wanted))
+        if memory is None:
+            memory = self._fresh(size_class(wanted), shape, dtype)
             self._misses += 1
         else:
             self._hits += 1
-            self._idle_bytes -= size
-        self._lent[id(memory)] = size
-        return np.ndarray(shape, dtype, _Loan(size, np.uint8, memory))
+            self._idle_bytes -= len(memory)
+        self._lent[id(memory)] = len(memory)
+        return np.ndarray(shape, dtype, _Loan(len(memory), np.uint8, memory))
+
+    def _take(self, size: int) -> _Memory | None:
+        """Idle memory of this size, or of the next larger that there is, up to twice as large."""
+        for serving in _serving(size):
+            idle = self._idle.get(serving)
+            if idle:
+                with contextlib.suppress(IndexError):  # another thread was first
+                    return idle.pop()
+        return None
 
     def take_back(self, memory: _Memory) -> None:
         """Keep memory whose array has died. Callable from a finalizer."""
@@ -176,6 +192,19 @@ def size_class(wanted: int) -> int:
     return -(-max(wanted, LEAST) // step) * step
 
 
+@lru_cache(maxsize=4096)
+def _serving(size: int) -> tuple[int, ...]:
+    """A size and the larger ones, up to twice as large, whose memory may serve for it.
+
+    What is idle is resident all the same, so that an array in too large memory costs nothing until
+    a larger one has to go without; a higher bound saved no more on any of the networks.
+    """
+    sizes = [size]
+    while sizes[-1] < 2 * size:
+        sizes.append(size_class(sizes[-1] + 1))
+    return tuple(sizes)
+
+
 def memory_limit(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     """The bytes a control group (version 2 or 1) under `root` grants, None if unlimited."""
     for path in (root / "memory.max", root / "memory" / "memory.limit_in_bytes"):
@@ -235,6 +264,11 @@ def _order(shape: Shape, strides: Shape) -> tuple[Shape, Shape]:
     """The shape with the farthest strides first, and the axes that lead back from there."""
     order = sorted(range(len(shape)), key=lambda axis: -abs(strides[axis]))
     return tuple([shape[axis] for axis in order]), tuple(map(order.index, range(len(shape))))
+
+
+def lends(thing: object) -> bool:
+    """Whether this is memory of a pool: what stands below all views of a large array."""
+    return isinstance(thing, _Memory)
 
 
 def memory_stats() -> MemoryStats:

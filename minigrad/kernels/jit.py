@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, TypeVar, cast, overload
 
@@ -26,6 +27,7 @@ from minigrad.kernels.cache import KernelCache
 
 __all__ = [
     "Kernel",
+    "entrance",
     "get_thread_id",
     "inner",
     "kernel",
@@ -89,6 +91,11 @@ os.register_at_fork(
     after_in_parent=_entrance.after_fork_in_parent,
     after_in_child=_entrance.after_fork_in_child,
 )
+
+
+def entrance() -> AbstractContextManager[object]:
+    """No other thread enters a kernel, or forks, until this context ends; its own may do both."""
+    return _entrance.lock
 
 
 def most_threads() -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from minigrad.kernels.rewriting import awaited
 from minigrad.tensor import Tensor
 
 __all__ = ["Parameter"]
@@ -16,6 +17,12 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None) -> None:
         super().__init__(data, dtype, requires_grad)
+
+    if not TYPE_CHECKING:  # which would take every misspelled attribute for one of these
+
+        def __getattr__(self, name: str) -> Any:
+            """The array, which is missing while an optimizer writes over it."""
+            return awaited(self, name) if name == "_array" else object.__getattribute__(self, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.detach().numpy(), self.requires_grad)

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad.kernels.recycled import call, combine
+from minigrad.optim.one_pass import in_one_pass, worth
 from minigrad.optim.optimizer import Group, Optimizer, State
-from minigrad.tensor import Array
+from minigrad.tensor import Array, Tensor
 
 
 class Adam(Optimizer):
@@ -58,13 +59,32 @@ class Adam(Optimizer):
             },
         )
 
-    def decay(self, value: Array, grad: Array, group: Group) -> tuple[Array, Array]:
-        """The value and the gradient after the weight decay."""
-        decay = group["weight_decay"]
-        return value, combine(1, grad, decay, value) if decay else grad
+    def overwrite(self, parameter: Tensor, grad: Array, state: State, group: Group) -> bool:
+        if not worth(parameter):
+            return False
+        from minigrad.kernels.descent import adapt
+
+        step = state.get("step", 0) + 1
+        beta1, beta2 = group["betas"]
+        sign = -1 if group["maximize"] else 1
+        rate, spread = -group["lr"] / (1 - beta1**step), math.sqrt(1 - beta2**step)
+        means = beta1, 1 - beta1, beta2, 1 - beta2
+        numbers = sign, *self.decays(group), rate, *means, spread, group["eps"]
+        names = "exp_avg", "exp_avg_sq", "max_exp_avg_sq" if group["amsgrad"] else None
+        in_one_pass(adapt, parameter, grad, state, names, numbers, bool(group["amsgrad"]))
+        state["step"] = step
+        return True
+
+    def decays(self, group: Group) -> tuple[float, float]:
+        """How much of the value is added to the gradient, and how much is left of the value."""
+        return group["weight_decay"], 1
 
     def update(self, value: Array, grad: Array, state: State, group: Group) -> Array:
-        value, grad = self.decay(value, grad, group)
+        decay, left = self.decays(group)
+        if decay:
+            grad = combine(1, grad, decay, value)
+        if left != 1:
+            value = call(np.multiply, value, left)
         if not state:
             state |= {
                 "step": 0,
@@ -105,5 +125,5 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 
-    def decay(self, value: Array, grad: Array, group: Group) -> tuple[Array, Array]:
-        return call(np.multiply, value, 1 - group["lr"] * group["weight_decay"]), grad
+    def decays(self, group: Group) -> tuple[float, float]:
+        return 0, 1 - group["lr"] * group["weight_decay"]

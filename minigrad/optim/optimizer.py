@@ -1,7 +1,7 @@
 """`Optimizer`: parameter groups, their settings and their state, with PyTorch's interface.
 
 A subclass states its defaults and its update of one parameter, in NumPy. A step gives each
-parameter a new array; what a graph recorded of the old one stays as it was.
+parameter a new value; whoever holds the old one, a record or a user, keeps it as it was.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad.creation import zeros_like
 from minigrad.errors import ArgumentError, MinigradError, StateDictError
+from minigrad.kernels.rewriting import settled
 from minigrad.tape import enable_grad
 from minigrad.tensor import Array, Tensor, asarray
 
@@ -53,6 +54,11 @@ class Optimizer:
     def update(self, value: Array, grad: Array, state: State, group: Group) -> Array:
         """The new value of a parameter; may change `state`, must not write to the arrays."""
         raise TypeError(f"{type(self).__name__} does not define update")
+
+    def overwrite(self, parameter: Tensor, grad: Array, state: State, group: Group) -> bool:
+        """Do all of `update`, the sign of `maximize` too, in one pass over the memory of a
+        parameter; False where that is not worth it, or there is no such pass."""
+        return False
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Train further parameters, with settings of their own where given."""
@@ -105,11 +111,12 @@ class Optimizer:
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                value = parameter.detach().numpy()
                 grad = parameter.grad.detach().numpy()
-                if settings.get("maximize"):
-                    grad = -grad
                 state = self.state.setdefault(parameter, {})
+                if self.overwrite(parameter, grad, state, settings):
+                    continue
+                value = parameter.detach().numpy()
+                grad = -grad if settings.get("maximize") else grad
                 parameter.assign(asarray(self.update(value, grad, state, settings)))
         return loss
 
@@ -125,14 +132,16 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """Settings and state; parameters are numbered in the order they were given."""
         numbers = self._numbers()
-        return {
-            "state": {
+        with settled():
+            states = {
                 numbers[parameter]: {
                     key: asarray(entry) if isinstance(entry, (np.ndarray, np.generic)) else entry
                     for key, entry in state.items()
                 }
                 for parameter, state in self.state.items()
-            },
+            }
+        return {
+            "state": states,
             "param_groups": [
                 {**group, "params": [numbers[p] for p in group["params"]]}
                 for group in self.param_groups

@@ -6,16 +6,11 @@ import math
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minigrad.errors import ArgumentError
-from minigrad.kernels import buffers, parallel
 from minigrad.kernels.recycled import combine
+from minigrad.optim.one_pass import in_one_pass, worth
 from minigrad.optim.optimizer import Group, Optimizer, State
-from minigrad.tensor import Array
-
-LEAST = 1 << 15
-"""Bytes of a parameter from which on one call of a kernel takes less time than NumPy's six."""
+from minigrad.tensor import Array, Tensor
 
 
 class SGD(Optimizer):
@@ -61,13 +56,21 @@ class SGD(Optimizer):
             },
         )
 
+    def overwrite(self, parameter: Tensor, grad: Array, state: State, group: Group) -> bool:
+        if not worth(parameter):
+            return False
+        from minigrad.kernels.descent import descend
+
+        momentum, share = group["momentum"], 1 - group["dampening"]
+        name = "momentum_buffer" if momentum else None
+        if name not in state:
+            share = 1
+        sign = -1 if group["maximize"] else 1
+        numbers = sign, group["weight_decay"], momentum, share, -group["lr"]
+        in_one_pass(descend, parameter, grad, state, [name], numbers, bool(group["nesterov"]))
+        return True
+
     def update(self, value: Array, grad: Array, state: State, group: Group) -> Array:
-        velocity = state.get("momentum_buffer")
-        if velocity is not None and group["momentum"]:
-            updated = _in_one_pass(value, grad, velocity, group)
-            if updated is not None:
-                value, state["momentum_buffer"] = updated
-                return value
         decay = group["weight_decay"]
         direction = combine(1, grad, decay, value) if decay else grad
         momentum = group["momentum"]
@@ -82,29 +85,3 @@ class SGD(Optimizer):
             direction = combine(1, direction, momentum, velocity) if nesterov else velocity
         result: Array = combine(1, value, -group["lr"], direction)
         return result
-
-
-def _in_one_pass(
-    value: Array, grad: Array, velocity: Array, group: Group
-) -> tuple[Array, Array] | None:
-    """The new value and velocity; None for what is not worth a kernel.
-
-    That hangs on the size and the dtype alone, so that a run that is resumed with other layouts in
-    memory rounds as if it had not been interrupted.
-    """
-    if value.nbytes < LEAST or value.dtype not in parallel.TYPES:
-        return None
-    order = parallel.dense_order(value.shape, value.strides, value.itemsize)
-    if order is None:
-        value = np.ascontiguousarray(value)
-        order = tuple(range(value.ndim)), ()
-    from minigrad.kernels import descent, streaming
-
-    given = value, parallel.alike(grad, value), parallel.alike(velocity, value)
-    flat = [x.transpose(order[0]).reshape(-1) for x in given]
-    made = buffers.empty_like(value), buffers.empty_like(value)
-    out = [x.transpose(order[0]).reshape(-1) for x in made]
-    settings = group["weight_decay"], group["momentum"], 1 - group["dampening"], -group["lr"]
-    numbers = np.array(settings, value.dtype)
-    descent.descend(*flat, numbers, bool(group["nesterov"]), streaming.streams(out[0]), *out)
-    return made
