@@ -18,6 +18,7 @@ from minigrad.kernels import (
     direct,
     direct_grad,
     direct_plan,
+    few_channels,
     precision,
     winograd,
     winograd_grad,
@@ -62,6 +63,13 @@ ALGORITHMS = (
         direct_plan.is_pointwise,
         direct.forward,
         direct.input_grad,
+        direct_grad.weight_grad,
+    ),
+    Algorithm(
+        "few channels",
+        few_channels.suits,
+        direct.forward,
+        few_channels.input_grad,
         direct_grad.weight_grad,
     ),
     Algorithm(

@@ -20,6 +20,6 @@ if "numba" not in sys.modules:
         # network take. So many turns, less than 0.1 ms, span what Python does between two kernels;
         # "passive" stops them where the threads outnumber the processors.
         os.environ["OMP_WAIT_POLICY"] = "passive"
-        os.environ.setdefault("GOMP_SPINCOUNT", "4000")
+        os.environ.setdefault("GOMP_SPINCOUNT", "30000")
 
 import numba
