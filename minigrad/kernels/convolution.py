@@ -19,6 +19,7 @@ from minigrad.kernels import (
     direct_grad,
     direct_plan,
     few_channels,
+    one_channel,
     precision,
     winograd,
     winograd_grad,
@@ -64,6 +65,13 @@ ALGORITHMS = (
         direct.forward,
         direct.input_grad,
         direct_grad.weight_grad,
+    ),
+    Algorithm(
+        "one channel",
+        one_channel.suits,
+        one_channel.forward,
+        direct.input_grad,
+        one_channel.weight_grad,
     ),
     Algorithm(
         "few channels",
