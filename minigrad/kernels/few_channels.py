@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,26 @@ from minigrad.kernels import buffers
 from minigrad.kernels.direct import walk
 from minigrad.kernels.jit import kernel, prange
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import lanes
+from minigrad.kernels.simd import (
+    ARRAY,
+    INTEGER,
+    address,
+    first_lanes,
+    lanes,
+    nothing,
+    primitive,
+    read_some,
+    write_some,
+)
 from minigrad.kernels.target import target
-from minigrad.kernels.tile import MOST_ROWS, tiling, tiling_for
+from minigrad.kernels.tile import (
+    MOST_ROWS,
+    TileType,
+    row_pointers,
+    tiling,
+    tiling_for,
+    unpacked,
+)
 
 __all__ = ["input_grad", "suits"]
 
@@ -115,7 +132,30 @@ def input_grad(problem: Problem, grad: np.ndarray, weight: np.ndarray) -> np.nda
 
 
 ROWS, WIDE = FORM.rows, FORM.vectors
-start, multiply_add, add, save = FORM.start, FORM.multiply_add, FORM.add, FORM.save
+start, multiply_add = FORM.start, FORM.multiply_add
+
+
+def pour(
+    tile: np.ndarray, x: np.ndarray, starts: np.ndarray, first: int, place: int, width: int
+) -> None:
+    """x[starts[first + i] + place :] += row i, the first `width` columns of it."""
+    width = max(0, min(width, tile.shape[1]))
+    for i, row in enumerate(tile):
+        begin = starts[first + i] + place
+        x[begin : begin + width] += row[:width]
+
+
+@primitive(pour, nothing, TileType, ARRAY, ARRAY, INTEGER, INTEGER, INTEGER)
+def _(builder: Any, kinds: Any, values: Any) -> None:
+    kind, vector = kinds[0], kinds[0].vector
+    tile, x, starts, first, place, width = values
+    sums, across = unpacked(builder, kind, tile), [kind.columns_from(v) for v in range(WIDE)]
+    masks = [first_lanes(builder, vector, builder.sub(width, column)) for column in across]
+    for i, pointer in enumerate(row_pointers(builder, ROWS, x, starts, first)):
+        for v, (column, mask) in enumerate(zip(across, masks, strict=True)):
+            where = address(builder, vector, pointer, builder.add(place, column))
+            total = builder.fadd(sums[i * WIDE + v], read_some(builder, vector, where, mask))
+            write_some(builder, vector, total, where, mask)
 
 
 @kernel
@@ -140,15 +180,17 @@ def _spread(
     N, D, H, length = out.shape
     wide, per_image = WIDE * lanes(grad), padded[0] * padded[1] * padded[2]
     per_job, chunks = sizes[1] * sizes[2] * sizes[3], (filters + LONGEST_SUM - 1) // LONGEST_SUM
-    nothing, runs = np.zeros(wide, grad.dtype), np.empty(positions * chunks, np.int64)
+    zeros, runs = np.zeros(wide, grad.dtype), np.empty(positions * chunks, np.int64)
     for i in range(len(runs)):
         runs[i] = i // chunks * filters + i % chunks * LONGEST_SUM
     for job in prange((N + many - 1) // many):
         images = min(many, N - job * many)
         rows = images * sizes[2] * sizes[3]
-        sums = np.zeros(images * per_image, grad.dtype)
+        # One image more, for the rows that fill up the last tile.
+        sums = np.zeros((images + 1) * per_image, grad.dtype)
         begins, ends = np.empty(rows + ROWS, np.int64), np.empty(rows + ROWS, np.int64)
         walk(ends, 0, rows, sizes, steps, 0)
+        ends[rows:] = images * per_image
         for row in range(rows + ROWS):
             begins[row] = (job * per_job + min(row, rows - 1)) * positions * filters
         # The rows of a tile are added to different rows of the images: to no number twice.
@@ -160,12 +202,11 @@ def _spread(
                         for chunk in range(chunks):
                             k = chunk * LONGEST_SUM
                             tile = multiply_add(
-                                start(nothing, 0), grad, begins, row,
+                                start(zeros, 0), grad, begins, row,
                                 runs, position * chunks + chunk, 1, min(LONGEST_SUM, filters - k), 1,
                                 panels, (tap * filters + k) * across + column, across,
                             )  # fmt: skip
-                            tile = add(tile, sums, ends, row, rows - row, place, width)
-                            save(tile, sums, ends, row, rows - row, place, width, False)
+                            pour(tile, sums, ends, row, place, width)
         for line in range(images * D * H):
             n, d, h = line // (D * H), line // H % D, line % H
             first = ((n * padded[0] + d + inside[0]) * padded[1] + h + inside[1]) * padded[2]

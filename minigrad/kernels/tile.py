@@ -40,7 +40,16 @@ from minigrad.kernels.simd import (
 from minigrad.kernels.streaming import write_past
 from minigrad.kernels.target import target
 
-__all__ = ["Loop", "TileType", "Tiling", "packed", "tiling", "tiling_for", "unpacked"]
+__all__ = [
+    "Loop",
+    "TileType",
+    "Tiling",
+    "packed",
+    "row_pointers",
+    "tiling",
+    "tiling_for",
+    "unpacked",
+]
 
 WORD = ir.IntType(64)
 
@@ -116,9 +125,10 @@ def unpacked(builder: Any, kind: TileType, tile: ir.Value) -> list[ir.Value]:
     return [builder.extract_value(tile, i) for i in range(kind.rows * kind.vectors)]
 
 
-def _row_pointers(
+def row_pointers(
     builder: Any, rows: int, pointer: ir.Value, starts: ir.Value, first: ir.Value
 ) -> list[ir.Value]:
+    """Where the rows of a tile begin in an array."""
     places = [builder.add(first, ir.Constant(WORD, i)) for i in range(rows)]
     return [builder.gep(pointer, [builder.load(builder.gep(starts, [p]))]) for p in places]
 
@@ -229,7 +239,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
     def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         kind, vector = kinds[0], kinds[0].vector
         tile, x, starts, first, runs, run, count, length, step, panel, i, panel_step = values
-        pointers = _row_pointers(builder, height, x, starts, first)
+        pointers = row_pointers(builder, height, x, starts, first)
         begin = builder.gep(panel, [i])
         run_pointer = builder.gep(runs, [run])
         outer = Loop(builder, "run", count, [begin, *unpacked(builder, kind, tile)])
@@ -273,7 +283,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
         kind, vector = kinds[0], kinds[0].vector
         tile, x, starts, first, count, column, width = values
         sums = unpacked(builder, kind, tile)
-        for j, pointer in enumerate(_row_pointers(builder, height, x, starts, first)):
+        for j, pointer in enumerate(row_pointers(builder, height, x, starts, first)):
             inside = builder.icmp_signed("<", ir.Constant(WORD, j), count)
             some = builder.select(inside, width, ir.Constant(WORD, 0))
             for v in range(vectors):
@@ -326,7 +336,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
             for v in range(vectors)
         ]
         whole = builder.icmp_signed(">=", width, kind.columns_from(vectors))
-        for j, pointer in enumerate(_row_pointers(builder, height, out, starts, first)):
+        for j, pointer in enumerate(row_pointers(builder, height, out, starts, first)):
             places = [
                 address(builder, vector, pointer, builder.add(column, kind.columns_from(v)))
                 for v in range(vectors)
