@@ -68,6 +68,8 @@ def suits(problem: Problem) -> bool:
     """Whether this takes at least a quarter less multiplications than summing for every pixel."""
     *_, width = problem.axes
     numbers, wide = width.kernel * problem.channels, FORM.columns(problem.dtype)
+    if problem.channels > wide // FORM.vectors:
+        return False
     adjoining = problem.groups == 1 and (width.dilation == 1 or width.kernel == 1)
     image = math.prod(problem.padded) * problem.channels * problem.dtype.itemsize
     if not adjoining or problem.filters < LEAST_PRODUCTS or image > IMAGE_BYTES:
@@ -201,9 +203,10 @@ def _spread(
                         place, width = position * step + taps[tap] + column, numbers - column
                         for chunk in range(chunks):
                             k = chunk * LONGEST_SUM
+                            count = min(LONGEST_SUM, filters - k)
                             tile = multiply_add(
                                 start(zeros, 0), grad, begins, row,
-                                runs, position * chunks + chunk, 1, min(LONGEST_SUM, filters - k), 1,
+                                runs, position * chunks + chunk, 1, count, 1,
                                 panels, (tap * filters + k) * across + column, across,
                             )  # fmt: skip
                             pour(tile, sums, ends, row, place, width)

@@ -170,8 +170,9 @@ def product_of_neighbours(narrow: int) -> Kernel:
                     left = filters - panel * wide
                     sums = start(bias, panel * wide)
                     for line in range(taps // width):
+                        seen = origin + lines[line] + pixel
                         at = (panel * taps + line * width) * wide
-                        sums = slide(sums, x, origin + lines[line] + pixel, width, numbers, at, wide)
+                        sums = slide(sums, x, seen, width, numbers, at, wide)
                     if len(residual) > 0:
                         sums = add(sums, residual, ends, 0, ROWS, place, left)
                     if slope != 1.0 or most != np.inf:
@@ -291,7 +292,7 @@ def _see(width: int, together: int, narrow: int) -> Callable[..., Any]:
         filters: int,
     ) -> np.ndarray:
         """Row r * width + s adds Σ x[i + lines[line + r] + h * pitch + p + s] * grad[j + (h *
-        length + p) * step :] over h < high and p < length, at least 1; `filters` of it are there."""
+        length + p) * step :] over h < high and p < length, at least 1; `filters` are there."""
         total = tile.copy()
         for h in range(high):
             for p in range(length):

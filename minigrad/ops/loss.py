@@ -274,7 +274,7 @@ def _check(
     classes = target.numpy()
     if classes.size:
         low, high = int(classes.min()), int(classes.max())
-        if (0 <= low and high < scores.shape[1]) and not low <= ignored <= high:
+        if (low >= 0 and high < scores.shape[1]) and not low <= ignored <= high:
             return None
     kept = np.asarray(classes != ignored)
     if not kept.any():
