@@ -127,8 +127,9 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
         problem.images,
         many,
     )
-    by_filter = np.add.reduce(sums, axis=0)[:, : problem.taps].transpose(0, 2, 1)
-    return by_filter.reshape(-1, problem.taps)[: problem.filters].reshape(-1, 1, *problem.kernel)
+    by_panel = np.add.reduce(sums, axis=0)[:, : problem.taps].transpose(0, 2, 1)
+    by_filter = np.ascontiguousarray(by_panel).reshape(-1, problem.taps)[: problem.filters]
+    return by_filter.reshape(-1, 1, *problem.kernel)
 
 
 @cache
