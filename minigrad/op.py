@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
 Reads = tuple[tuple[int, ...], tuple[int, ...]]
+Table = tuple[tuple[int, ...], ...]
 
 CATALOGUE: dict[str, type[Op]] = {}
 """Every op by its name. Defining a subclass of `Op` with a `name` enters it."""
@@ -68,8 +69,8 @@ class Op:
 
     name: ClassVar[str]
     differentiable: ClassVar[bool] = True
-    reads_inputs: ClassVar[tuple[tuple[int, ...], ...]] = ()
-    reads_outputs: ClassVar[tuple[tuple[int, ...], ...]] = ()
+    reads_inputs: ClassVar[Table] = ()
+    reads_outputs: ClassVar[Table] = ()
 
     infer: Callable[..., Any]
     forward: Callable[..., Any]
@@ -90,7 +91,7 @@ class Op:
 
     def reads(self, needs: tuple[bool, ...]) -> Reads:
         """Indices of the inputs and outputs that `backward` reads for these gradients."""
-        return _union(self.reads_inputs, needs), _union(self.reads_outputs, needs)
+        return _unions(self.reads_inputs, self.reads_outputs, needs)
 
     def cost(self, inputs: Sequence[Spec], outputs: Sequence[Spec]) -> Cost:
         """One floating-point operation per output element, unless an op knows better."""
@@ -103,6 +104,10 @@ def bytes_moved(inputs: Sequence[Spec], outputs: Sequence[Spec]) -> int:
 
 
 @cache
-def _union(table: tuple[tuple[int, ...], ...], needs: tuple[bool, ...]) -> tuple[int, ...]:
+def _unions(inputs: Table, outputs: Table, needs: tuple[bool, ...]) -> Reads:
+    return _union(inputs, needs), _union(outputs, needs)
+
+
+def _union(table: Table, needs: tuple[bool, ...]) -> tuple[int, ...]:
     wanted = {index for row, need in zip(table, needs, strict=False) if need for index in row}
     return tuple(sorted(wanted))

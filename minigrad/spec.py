@@ -94,6 +94,8 @@ def size_of(shape: Sequence[int]) -> int:
 
 def as_integer(op: str, argument: str, value: Any) -> int:
     """`value` as a Python integer; a float, a string or a boolean is an error."""
+    if type(value) is int:
+        return value
     if isinstance(value, (bool, np.bool_)):
         raise ArgumentError(f"{op}: {argument} takes an integer, got {value!r}")
     try:
@@ -201,7 +203,9 @@ def per_axis(op: str, argument: str, value: Any, axes: int, minimum: int) -> tup
     if len(values) != axes:
         counted = f"one integer or {axes}" if axes > 1 else "one integer"
         raise ArgumentError(f"{op}: {argument} takes {counted}, got {value!r}")
-    integers = tuple([as_integer(op, argument, v) for v in values])
+    integers = values
+    if {*map(type, values)} != {int}:
+        integers = tuple([as_integer(op, argument, v) for v in values])
     if min(integers) < minimum:
         raise ArgumentError(f"{op}: {argument} must be at least {minimum}, got {value!r}")
     return integers
@@ -210,7 +214,7 @@ def per_axis(op: str, argument: str, value: Any, axes: int, minimum: int) -> tup
 def as_padding(op: str, value: Any, axes: int) -> Padding:
     """`value` as a pair (before, after) for each of so many axes: given as one integer, one an
     axis, or the pairs."""
-    if isinstance(value, (tuple, list)) and any(isinstance(v, (tuple, list)) for v in value):
+    if isinstance(value, (tuple, list)) and not {tuple, list}.isdisjoint(map(type, value)):
         if len(value) != axes:
             raise ArgumentError(
                 f"{op}: padding takes {axes} pair(s) (before, after), one an axis, got {value!r}"

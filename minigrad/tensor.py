@@ -414,10 +414,10 @@ def apply(op: Op, *inputs: Tensor) -> Any:
 
     Returns a tensor, or a tuple of tensors where the op has several outputs.
     """
-    if tape.state.watch is not None:
-        tape.state.watch.runs(op)
+    watch, tracer = tape.state.watch, tape.state.tracer
+    if watch is not None:
+        watch.runs(op)
     inferred = op.infer(*[x._spec for x in inputs])
-    tracer = tape.state.tracer
     if tracer is not None and tracer.takes(inputs):
         if type(inferred) is Spec:
             return tracer.stage(op, inputs, (inferred,))[0]
@@ -441,18 +441,17 @@ def record(
     op: Op, inputs: Sequence[Tensor], specs: Sequence[Spec], arrays: Sequence[Any]
 ) -> tuple[Tensor, ...]:
     """The results of an op as tensors; the call becomes a node if an input needs a gradient."""
-    arrays = [np.asarray(array) for array in arrays]
+    state, node, arrays = tape.state, None, [np.asarray(array) for array in arrays]
     needs = tuple([x._requires_grad for x in inputs])
-    node = None
-    if tape.state.recording and op.differentiable and True in needs:
+    if True in needs and state.recording and op.differentiable:
         reads = op.reads(needs)
         saved = (*[inputs[i]._array for i in reads[0]], *[arrays[i] for i in reads[1]])
-        values = tuple([value_of(x) for x in inputs])
+        values = tuple([value_of(x) if x._node is None else (x._node, x._index) for x in inputs])
         node = tape.Node(op, values, needs, tuple(specs), reads, saved)
     outputs = []
     for i, (array, spec) in enumerate(zip(arrays, specs, strict=True)):
         needed = node is not None and spec.dtype in FLOATING
         outputs.append(_fill(object.__new__(Tensor), array, spec, node, i, needed))
-    if tape.state.watch is not None:
-        tape.state.watch.ran(op, inputs, outputs)
+    if state.watch is not None:
+        state.watch.ran(op, inputs, outputs)
     return tuple(outputs)

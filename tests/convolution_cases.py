@@ -24,8 +24,9 @@ from minigrad.kernels.convolution import (
     convolve_weight_grad,
 )
 from minigrad.kernels.finish import ACTIVATIONS
+from minigrad.kernels.one_channel import WIDTHS
 from minigrad.kernels.target import target
-from minigrad.kernels.tile import Tiling, tiling_for
+from minigrad.kernels.tile import MOST_ROWS, Tiling, tiling_for
 from minigrad.kernels.winograd import FEW_TILES
 from minigrad.kernels.winograd_transform import TAPS, outputs
 
@@ -147,6 +148,34 @@ def _depthwise(draw: Any) -> Shape:
     return draw(_direct(channels))._replace(depth=1, filters=1)
 
 
+@st.composite
+def _one_channel(draw: Any) -> Shape:
+    """Rows of pixels and of taps that lie side by side, as long as a tile has rows or longer."""
+    shape = draw(_direct(st.just(1)))
+    return shape._replace(
+        depth=1,
+        filters=draw(st.sampled_from([1, 6, 16, 17])),
+        out=(*shape.out[:-1], draw(st.sampled_from([MOST_ROWS, MOST_ROWS + 1, 2 * MOST_ROWS + 5]))),
+        kernel=(*shape.kernel[:-1], draw(st.sampled_from(WIDTHS))),
+        stride=(*shape.stride[:-1], 1),
+        dilation=(*shape.dilation[:-1], 1),
+    )
+
+
+@st.composite
+def _few_channels(draw: Any) -> Shape:
+    """Windows whose rows fill vectors that their channels do not."""
+    shape = draw(_direct(st.just(1)))
+    depth = draw(st.sampled_from([1, 2, 3]))
+    return shape._replace(
+        images=draw(st.sampled_from([1, 2, 5, 33])),
+        depth=depth,
+        filters=draw(st.sampled_from([8, 17, 130])),
+        kernel=(*shape.kernel[:-1], max(4, 2 * target.lanes(4) // depth)),
+        dilation=(*shape.dilation[:-1], 1),
+    )
+
+
 def _winograd_tilings(shape: Shape) -> set[Tiling]:
     """The tilings that the three passes work with."""
     size = _input_size(shape)
@@ -219,6 +248,7 @@ def convolutions(draw: Any, winograd_tilings: int = 0, dtypes: Any = (FLOAT32, F
     dtype = draw(st.sampled_from(dtypes))
     direct = _direct(st.sampled_from([1, 1, 1, 2, 3]))
     kinds = [direct, direct, _copied(), _matrix_products(), _depthwise()]
+    kinds += [_one_channel(), _few_channels()]
     if dtype == FLOAT32:
         kinds += [_winograd(winograd_tilings)] * 2
     # Not `one_of`, which draws the last of many too seldom.

@@ -31,7 +31,14 @@ from minigrad.kernels.precision import precision
 from minigrad.kernels.problem import convolution
 from minigrad.kernels.target import available, target
 
-ALGORITHMS = {"depthwise", "winograd", "matrix product", "direct"}
+ALGORITHMS = {
+    "depthwise",
+    "winograd",
+    "matrix product",
+    "one channel",
+    "few channels",
+    "direct",
+}
 NO_PADDING = ((0, 0), (0, 0))
 AROUND = ((1, 1), (1, 1))
 ONES = (1, 1)
@@ -195,6 +202,11 @@ def test_the_error_over_many_tiles(mode: Any, bound: float) -> None:
         ((1, 8, 9, 9), (8, 8, 1, 1), (5, 5), ((2, 2), *PLAIN[1:]), np.float32, "matrix product"),
         ((1, 8, 9, 9), (8, 8, 1, 1), (11, 11), (ONES, AROUND, ONES, 1), np.float32, "direct"),
         ((1, 1, 9, 9), (1, 1, 3, 3), (7, 7), PLAIN, np.float32, "direct"),
+        ((1, 1, 9, 19), (6, 1, 5, 5), (5, 15), PLAIN, np.float32, "one channel"),
+        ((1, 1, 9, 19), (6, 1, 5, 4), (5, 16), PLAIN, np.float32, "direct"),
+        ((1, 6, 14, 14), (16, 6, 5, 5), (10, 10), PLAIN, np.float32, "few channels"),
+        ((1, 6, 14, 14), (16, 6, 5, 5), (6, 6), (ONES, NO_PADDING, (2, 2), 1), "f4", "direct"),
+        ((1, 40, 14, 14), (16, 40, 5, 5), (10, 10), PLAIN, np.float32, "direct"),
     ],
 )
 def test_which_algorithm(x: Any, weight: Any, out: Any, window: Any, dtype: Any, name: str) -> None:
@@ -242,6 +254,8 @@ def every_pass(dtype: Any) -> dict[str, Callable[[], np.ndarray]]:
         ("winograd", (3, 32, 33, 36), (32, 32, 3, 3), (ONES, AROUND, ONES, 1)),
         ("matrix product", (3, 30, 19, 17), (18, 30, 1, 1), PLAIN),
         ("direct", (3, 6, 19, 17), (18, 3, 3, 2), ((2, 1), ((1, 0), (2, 1)), (1, 2), 2)),
+        ("one channel", (19, 1, 9, 33), (7, 1, 2, 3), ((2, 1), ((1, 0), (2, 1)), (2, 1), 1)),
+        ("few channels", (37, 2, 8, 19), (9, 2, 3, 16), (ONES, ((1, 0), (2, 1)), (2, 1), 1)),
     ):
         stride, padding, dilation, _ = window
         out = tuple(

@@ -145,6 +145,9 @@ def of_convolutions(dtype: type) -> np.ndarray:
         ((1, wide, 3, 2), (wide, wide, 5, 5), (3, 2), ((2, 2), (2, 2)), 1),
         ((2, 3, 3, 2), (5, 3, 1, 1), (3, 2), none, 1),
         ((1, 4, 4, 5), (6, 2, 2, 3), (5, 5), around, 2),
+        ((2, 1, 5, 17), (wide + 1, 1, 2, 3), (4, 15), none, 1),
+        ((1, 1, 4, 16), (2, 1, 2, 5), (5, 14), around, 1),
+        ((3, 1, 3, 2 * wide + 1), (wide, 1, 2, 2 * wide), (4, 4), around, 1),
     ):
         window = ones, padding, ones, groups
         images, filters = whole_numbers(dtype, *x), whole_numbers(dtype, *weight)

@@ -13,8 +13,9 @@ from itertools import product
 import numpy as np
 
 from minigrad.kernels.convolution import convolve, convolve_input_grad, convolve_weight_grad
+from minigrad.kernels.one_channel import WIDTHS
 from minigrad.kernels.target import target
-from minigrad.kernels.tile import tiling_for
+from minigrad.kernels.tile import MOST_ROWS, tiling_for
 from minigrad.kernels.winograd import FEW_TILES
 from minigrad.kernels.winograd_transform import TAPS, outputs
 
@@ -28,8 +29,10 @@ NONE = ((0, 0), (0, 0))
 
 
 def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
-    """Pointwise and padded products, depthwise filters, Winograd's algorithm in float32."""
+    """Pointwise and padded products, one channel, few channels, depthwise filters, Winograd's
+    algorithm in float32."""
     dtype = np.dtype(dtype)
+    wide = target.lanes(dtype.itemsize)
     for rows, columns in _one_of_each_tiling(dtype, 1):
         yield partial(_forward, dtype, (1, 1, 1, rows), (columns, 1, 1, 1), NONE)
         yield partial(_weight_grad, dtype, (1, rows, 1, 1), (columns, rows, 1, 1), NONE)
@@ -37,8 +40,12 @@ def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
     deep = (1, 2, 5, 5), (2, 1, 3, 3)
     for example in (_forward, _input_grad, _weight_grad):
         yield partial(example, dtype, *deep, AROUND, groups=2)
+    for width, filters in product(WIDTHS, (1, wide)):
+        shapes = (1, 1, 1, MOST_ROWS + width - 1), (filters, 1, 1, width)
+        yield partial(_forward, dtype, *shapes, NONE)
+        yield partial(_weight_grad, dtype, *shapes, NONE)
+    yield partial(_input_grad, dtype, (1, 1, 1, 2 * wide), (wide, 1, 1, 2 * wide), NONE)
     if dtype == np.float32:
-        wide = target.lanes(dtype.itemsize)
         for taps in TAPS:
             side, around = outputs(taps), ((taps // 2, taps // 2),) * 2
             for first in (1, FEW_TILES + 1):

@@ -46,7 +46,7 @@ PARALLEL_PARTS = ("comprehension", "fusion", "inplace_binop", "numpy", "reductio
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 # Bytes of all arrays of a call from which on a second thread is worth handing a part to.
-LIGHT = 1 << 17
+LIGHT = 1 << 20
 
 _observers: list[Callable[[str], object]] = []
 
@@ -123,7 +123,9 @@ class Kernel:
 
     def __call__(self, *arguments: Any) -> None:
         # `arguments` stays alive until the call returns, and with it every aliased array.
-        passed = [_plain(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        passed = [
+            _plain(a) if isinstance(a, np.ndarray) and not a.flags.behaved else a for a in arguments
+        ]
         most = self._worth(arguments) if self.light else most_threads()
         with _entrance.lock:
             if config.DISABLE_JIT:
@@ -218,7 +220,5 @@ class _Alias:
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
-    flags = array.flags
-    if flags.behaved:  # aligned and writeable
-        return array
-    return np.asarray(_Alias(array)) if flags.aligned else array.copy()
+    """What a kernel takes for an array that is not both aligned and writeable."""
+    return np.asarray(_Alias(array)) if array.flags.aligned else array.copy()

@@ -17,9 +17,9 @@ if "numba" not in sys.modules:
     if "OMP_WAIT_POLICY" not in os.environ:
         # A thread that waits for the next kernel by spinning holds up what else shares the
         # processors; one that sleeps is 0.05 ms late for it, longer than most kernels of a small
-        # network take. So many turns, less than 0.1 ms, span what Python does between two kernels;
-        # "passive" stops them where the threads outnumber the processors.
+        # network take. So many turns, less than 1 ms, span what Python and small matrix products do
+        # between two kernels; "passive" stops them where threads outnumber the processors.
         os.environ["OMP_WAIT_POLICY"] = "passive"
-        os.environ.setdefault("GOMP_SPINCOUNT", "4000")
+        os.environ.setdefault("GOMP_SPINCOUNT", "60000")
 
 import numba

@@ -52,9 +52,9 @@ def average(
         for row in range(job * down, min(rows, (job + 1) * down)):
             n, od, oh = row // (OD * OH), row // OH % OD, row % OH
             _sum_rows(x[n], sums, depth[od, 0], depth[od, 2], height[oh, 0], height[oh, 2])
-            for ow in range(OW):
-                first, stop = width[ow, 0] * C, (width[ow, 0] + width[ow, 2]) * C
-                for c in range(0, C, lanes(x)):
+            for c in range(0, C, lanes(x)):
+                for ow in range(OW):
+                    first, stop = width[ow, 0] * C, (width[ow, 0] + width[ow, 2]) * C
                     total = fill(out_flat, 0)
                     for place in range(first + c, stop, C):
                         total = total + load_some(sums, place, C - c)
@@ -125,8 +125,8 @@ def average_backward(
                     share, count = grad[n, od, oh], by_depth[od] * by_height[oh]
                     for k in range(len(sums)):
                         sums[k] += share[k] / (count * by_width[k])
-            for w in range(W):
-                for c in range(0, C, lanes(grad)):
+            for c in range(0, C, lanes(grad)):
+                for w in range(W):
                     total = fill(out_flat, 0)
                     for k in range(width[w], width[w + 1]):
                         total = total + load_some(sums, width_held[k, 0] * C + c, C - c)

@@ -40,7 +40,16 @@ from minigrad.kernels.simd import (
 from minigrad.kernels.streaming import write_past
 from minigrad.kernels.target import target
 
-__all__ = ["Loop", "Tiling", "tiling", "tiling_for"]
+__all__ = [
+    "Loop",
+    "TileType",
+    "Tiling",
+    "packed",
+    "row_pointers",
+    "tiling",
+    "tiling_for",
+    "unpacked",
+]
 
 WORD = ir.IntType(64)
 
@@ -103,20 +112,23 @@ class TileModel(models.PrimitiveModel):
         super().__init__(manager, kind, ir.ArrayType(kind.vector.llvm, count))
 
 
-def _pack(builder: Any, kind: TileType, vectors: list[ir.Value]) -> ir.Value:
+def packed(builder: Any, kind: TileType, vectors: list[ir.Value]) -> ir.Value:
+    """The vectors as a tile."""
     packed = ir.Constant(ir.ArrayType(kind.vector.llvm, len(vectors)), ir.Undefined)
     for i, vector in enumerate(vectors):
         packed = builder.insert_value(packed, vector, i)
     return packed
 
 
-def _unpack(builder: Any, kind: TileType, tile: ir.Value) -> list[ir.Value]:
+def unpacked(builder: Any, kind: TileType, tile: ir.Value) -> list[ir.Value]:
+    """The vectors of a tile, row by row."""
     return [builder.extract_value(tile, i) for i in range(kind.rows * kind.vectors)]
 
 
-def _row_pointers(
+def row_pointers(
     builder: Any, rows: int, pointer: ir.Value, starts: ir.Value, first: ir.Value
 ) -> list[ir.Value]:
+    """Where the rows of a tile begin in an array."""
     places = [builder.add(first, ir.Constant(WORD, i)) for i in range(rows)]
     return [builder.gep(pointer, [builder.load(builder.gep(starts, [p]))]) for p in places]
 
@@ -192,7 +204,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
         for v in range(vectors):
             place = builder.add(i, kind.columns_from(v))
             row.append(read(builder, kind.vector, address(builder, kind.vector, panel, place)))
-        return _pack(builder, kind, row * height)
+        return packed(builder, kind, row * height)
 
     def multiply_add(
         tile: np.ndarray,
@@ -227,10 +239,10 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
     def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         kind, vector = kinds[0], kinds[0].vector
         tile, x, starts, first, runs, run, count, length, step, panel, i, panel_step = values
-        pointers = _row_pointers(builder, height, x, starts, first)
+        pointers = row_pointers(builder, height, x, starts, first)
         begin = builder.gep(panel, [i])
         run_pointer = builder.gep(runs, [run])
-        outer = Loop(builder, "run", count, [begin, *_unpack(builder, kind, tile)])
+        outer = Loop(builder, "run", count, [begin, *unpacked(builder, kind, tile)])
         offset = builder.load(builder.gep(run_pointer, [outer.index]))
         rows = [builder.gep(pointer, [offset]) for pointer in pointers]
         inner = Loop(builder, "summand", length, [ir.Constant(WORD, 0), *outer.values])
@@ -248,7 +260,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
         source = builder.gep(source, [panel_step])
         inner.end([builder.add(place, step), source, *sums])
         outer.end([source, *sums])
-        return _pack(builder, kind, sums)
+        return packed(builder, kind, sums)
 
     def add(
         tile: np.ndarray,
@@ -270,8 +282,8 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
     def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         kind, vector = kinds[0], kinds[0].vector
         tile, x, starts, first, count, column, width = values
-        sums = _unpack(builder, kind, tile)
-        for j, pointer in enumerate(_row_pointers(builder, height, x, starts, first)):
+        sums = unpacked(builder, kind, tile)
+        for j, pointer in enumerate(row_pointers(builder, height, x, starts, first)):
             inside = builder.icmp_signed("<", ir.Constant(WORD, j), count)
             some = builder.select(inside, width, ir.Constant(WORD, 0))
             for v in range(vectors):
@@ -279,7 +291,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
                 where = address(builder, vector, pointer, builder.add(column, kind.columns_from(v)))
                 part = read_some(builder, vector, where, mask)
                 sums[j * vectors + v] = builder.fadd(sums[j * vectors + v], part)
-        return _pack(builder, kind, sums)
+        return packed(builder, kind, sums)
 
     def bend_all(tile: np.ndarray, slope: float, most: float) -> np.ndarray:
         """`simd.bend` of all rows."""
@@ -293,8 +305,8 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
             broadcast(builder, vector, number_as(builder, vector, given, limit))
             for given, limit in zip(kinds[1:], limits, strict=True)
         ]
-        rows = _unpack(builder, kind, tile)
-        return _pack(builder, kind, [bent(builder, vector, row, *numbers) for row in rows])
+        rows = unpacked(builder, kind, tile)
+        return packed(builder, kind, [bent(builder, vector, row, *numbers) for row in rows])
 
     def save(
         tile: np.ndarray,
@@ -318,13 +330,13 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
     def _(builder: Any, kinds: Any, values: Any) -> None:
         kind, vector = kinds[0], kinds[0].vector
         tile, out, starts, first, count, column, width, streamed = values
-        sums = _unpack(builder, kind, tile)
+        sums = unpacked(builder, kind, tile)
         masks = [
             first_lanes(builder, vector, builder.sub(width, kind.columns_from(v)))
             for v in range(vectors)
         ]
         whole = builder.icmp_signed(">=", width, kind.columns_from(vectors))
-        for j, pointer in enumerate(_row_pointers(builder, height, out, starts, first)):
+        for j, pointer in enumerate(row_pointers(builder, height, out, starts, first)):
             places = [
                 address(builder, vector, pointer, builder.add(column, kind.columns_from(v)))
                 for v in range(vectors)

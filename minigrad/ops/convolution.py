@@ -8,6 +8,7 @@ inputs, and the gradient of any of them is one of the other two. Their mathemati
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any, ClassVar
 
@@ -55,6 +56,10 @@ class Convolution(Op):
 
     def output_spec(self, x: Spec, weight: Spec) -> Spec:
         """Spec of the convolution of x with weight; raises where the two do not fit."""
+        return _output_spec(self, x, weight)
+
+    def find_output_spec(self, x: Spec, weight: Spec) -> Spec:
+        """The same, which is kept for specs that came before."""
         op, groups = self.name, self.groups
         dtype = self.expect_arrays(x, weight)
         c, (k, c_group) = x.shape[1], weight.shape[:2]
@@ -109,6 +114,11 @@ class Convolution(Op):
             return ()
         axes = (0, *range(2, self.axes + 2))
         return (cotangent.sum(axis=axes) if call.needs[2] else None,)
+
+
+@lru_cache(maxsize=1024)
+def _output_spec(op: Convolution, x: Spec, weight: Spec) -> Spec:
+    return op.find_output_spec(x, weight)
 
 
 def products_cost(weight: Spec, output: Spec, *moved: Spec) -> Cost:

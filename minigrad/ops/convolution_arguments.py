@@ -5,6 +5,7 @@ What needs the shapes of all inputs is checked by the ops, in `infer`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from minigrad.errors import ArgumentError, ShapeError
@@ -54,7 +55,10 @@ def window_over(
         raise ArgumentError(f"{op}: groups must be at least 1, got {number}")
     if isinstance(padding, str):
         padding = named_padding(op, padding, kernel_size, step, spread)
-    return Window(kernel_size, step, as_padding(op, padding, axes), spread), number
+    return _window(kernel_size, step, as_padding(op, padding, axes), spread), number
+
+
+_window = lru_cache(maxsize=1024)(Window)  # of checked values, which the cache tells apart
 
 
 def named_padding(

@@ -149,8 +149,6 @@ class CrossEntropy(Op):
         return Spec.of(classes.shape if self.reduction == "none" else (), x.dtype), x
 
     def forward(self, x: Array, classes: Array) -> tuple[Array, Array]:
-        if classes.size:
-            _require_classes(self.name, classes, x.shape)
         losses, slopes = kernels.softmax.cross_entropy(x, classes, self._share(classes.size))
         if self.reduction == "none":
             return losses, slopes
@@ -274,6 +272,10 @@ def _check(
     if target.is_abstract:
         return target != ignored if limits.min <= ignored <= limits.max else None
     classes = target.numpy()
+    if classes.size:
+        low, high = int(classes.min()), int(classes.max())
+        if (low >= 0 and high < scores.shape[1]) and not low <= ignored <= high:
+            return None
     kept = np.asarray(classes != ignored)
     if not kept.any():
         if reduction == "mean":

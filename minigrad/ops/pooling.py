@@ -7,6 +7,7 @@ tables. The poolings are in `average_pooling` and `max_pooling`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -63,13 +64,8 @@ class Pooling(Op):
 
     def tables(self, size: Shape) -> tuple[Windows, ...]:
         """The windows over an input of this size, as kernels take them."""
-        window, found = self.window, kernels.pooling_windows
-        out = window.output_size(self.name, size)
-        if isinstance(window, Adaptive):
-            return tuple([found.adaptive(*lengths) for lengths in zip(size, out, strict=True)])
-        how = window.kernel_size, window.stride, window.padding, window.dilation
-        tables: tuple[Windows, ...] = found.sliding(self.name, size, out, *how)
-        return tables
+        kept = max(size) <= kernels.pooling_windows.LONGEST_KEPT
+        return (_tables if kept else _tables.__wrapped__)(self.window, self.name, size)
 
     def pooled(self, x: Spec) -> Spec:
         """Spec of a pooling of x."""
@@ -97,6 +93,17 @@ class Pooling(Op):
         return Cost(0, per_window * small.size, bytes_moved(inputs, outputs))
 
 
+@lru_cache(maxsize=256)
+def _tables(window: Window | Adaptive, op: str, size: Shape) -> tuple[Windows, ...]:
+    found = kernels.pooling_windows
+    out = window.output_size(op, size)
+    if isinstance(window, Adaptive):
+        return tuple([found.adaptive(*lengths) for lengths in zip(size, out, strict=True)])
+    how = window.kernel_size, window.stride, window.padding, window.dilation
+    tables: tuple[Windows, ...] = found.sliding(op, size, out, *how)
+    return tables
+
+
 def sliding_window(
     op: str,
     axes: int,
@@ -108,7 +115,22 @@ def sliding_window(
 ) -> Window:
     """The window of a pooling from what a user gives; by default it moves on by its own size."""
     step = kernel_size if stride is None else stride
-    window = Window.of(op, axes, kernel_size, step, padding, dilation, ceil_mode)
+    if {type(kernel_size), type(step), type(padding), type(dilation)} == {int}:
+        return _sliding_window(op, axes, kernel_size, step, padding, dilation, bool(ceil_mode))
+    return _sliding_window.__wrapped__(op, axes, kernel_size, step, padding, dilation, ceil_mode)
+
+
+@lru_cache(maxsize=1024)
+def _sliding_window(
+    op: str,
+    axes: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+) -> Window:
+    window = Window.of(op, axes, kernel_size, stride, padding, dilation, ceil_mode)
     for pads, size in zip(window.padding, window.kernel_size, strict=True):
         if max(pads) > size // 2:
             raise ShapeError(
