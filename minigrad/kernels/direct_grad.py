@@ -33,8 +33,8 @@ LEAST_PIXELS, MOST_PIXELS = 64, 128
 # an input with its zeros around it, as copying the taps of so few channels would take as long as
 # multiplying them.
 NEAR = 64
-# Of filters of one tap the rows of pixels from this length on, too, are read in place: each number
-# of a row is needed once for a whole tile, and the next chunk's are fetched in the meantime.
+# Filters of one tap see each number once, so copies would not pay: x is read in place, and so are
+# filters that fill their panels. Of a strided input the rows of pixels must be this long.
 LONG_ROW = 14
 # Jobs there are at least, if there can be: where blocks are few, the sum over pixels is cut into
 # parts, which are added in order, as long as these together are no larger than this. How it is cut
@@ -89,7 +89,7 @@ class _Plan:
 
 def _flat(problem: Problem) -> bool:
     """Whether the pixels of the output are those of x, one after the other."""
-    return is_pointwise(problem) and problem.out == problem.size
+    return is_pointwise(problem) and problem.out == problem.size and problem.stride[2] == 1
 
 
 def _apart(problem: Problem, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -140,6 +140,17 @@ def _plan(problem: Problem) -> _Plan:
 
 def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """The gradient of the weight from x (N, D, H, W, C) and grad (N, OD, OH, OW, K)."""
+    if _flat(problem) and problem.groups == 1:
+        # A product of two matrices, which the other way round comes out as the weight lies.
+        turned = problem._replace(channels=problem.filters, filters=problem.channels)
+        plan = _plan(turned)
+        if plan.parts == 1 and plan.panels * plan.wide == problem.channels:
+            return _sums(turned, grad, x).reshape(turned.channels, turned.filters, *problem.kernel)
+    return by_filter(_sums(problem, x, grad), problem)
+
+
+def _sums(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """The sums of parts of the pixels, (parts, groups, taps, panels' columns)."""
     plan = _plan(problem)
     across, threads = plan.panels * plan.wide, most_threads()
     sums = buffers.empty((plan.parts, problem.groups, plan.taps, across), problem.dtype)
@@ -163,7 +174,7 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
         plan.column_step,
         np.zeros(1, np.int64),
     )
-    return by_filter(sums, problem)
+    return sums
 
 
 @inner
@@ -192,8 +203,9 @@ def gather_columns(
 def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel whose tiles are `vectors` vectors of filters wide and `rows` taps high.
 
-    Each job packs what it reads of a chunk, filters by pixels and, unless pixels lie near each
-    other, taps by pixels: in place both would be read across the lines of memory.
+    Filters of one tap are read in place, and what the next chunk needs is fetched meanwhile. Else
+    each job packs what it reads of a chunk, filters by pixels and, unless pixels lie near each
+    other, taps by pixels: taps that overlap would be read many times across the lines of memory.
     """
     form = tiling(vectors, rows, narrow)
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add

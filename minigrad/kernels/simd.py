@@ -369,7 +369,7 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
     return bent(builder, kind, v, *numbers)
 
 
-def fetch(builder: Any, pointer: ir.Value) -> None:
+def fetch_line(builder: Any, pointer: ir.Value) -> None:
     """Have a line of memory fetched into the second cache."""
     # To be read, to the second cache, as data.
     how = [ir.Constant(ir.IntType(32), number) for number in (0, 2, 1)]
@@ -383,7 +383,7 @@ def prefetch(x: np.ndarray, i: int) -> None:
 
 @primitive(prefetch, nothing, ARRAY, INTEGER)
 def _(builder: Any, kinds: Any, values: Any) -> None:
-    fetch(builder, builder.gep(*values[:1], [values[1]]))
+    fetch_line(builder, builder.gep(*values[:1], [values[1]]))
 
 
 def take(queue: np.ndarray, i: int) -> int:

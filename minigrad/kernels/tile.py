@@ -24,7 +24,7 @@ from minigrad.kernels.simd import (
     address,
     bent,
     broadcast,
-    fetch,
+    fetch_line,
     first_lanes,
     fused,
     models,
@@ -267,7 +267,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
         inner = Loop(builder, "summand", length, [ir.Constant(WORD, 0), *outer.values])
         place, source, *sums = inner.values
         for pointer, distance in zip((builder.gep(rows[0], [place]), source), ahead, strict=False):
-            fetch(builder, builder.gep(pointer, [distance]))
+            fetch_line(builder, builder.gep(pointer, [distance]))
         columns = [
             read(builder, vector, address(builder, vector, source, kind.columns_from(v)))
             for v in range(vectors)
