@@ -28,7 +28,7 @@ __all__ = ["by_filter", "weight_grad"]
 # stay in the second cache.
 BLOCK = 256
 CHUNK_BYTES = 5 << 17
-LEAST_PIXELS, MOST_PIXELS = 64, 128
+LEAST_PIXELS, MOST_PIXELS = 64, 512
 # Pixels no farther apart than this, in bytes, share lines of memory: they are read in place, from
 # an input with its zeros around it, as copying the taps of so few channels would take as long as
 # multiplying them.
@@ -36,6 +36,8 @@ NEAR = 64
 # Filters of one tap see each number once, so copies would not pay: x is read in place, and so are
 # filters that fill their panels. Of a strided input the rows of pixels must be this long.
 LONG_ROW = 14
+# Pixels of a chunk that is read in place: from so few, what tiles share stays in the caches.
+MOST_IN_PLACE = 128
 # Jobs there are at least, if there can be: where blocks are few, the sum over pixels is cut into
 # parts, which are added in order, as long as these together are no larger than this. How it is cut
 # depends on the shapes alone.
@@ -74,7 +76,8 @@ class _Plan:
         self.tap_stride = 0 if near else row_stride(self.row_block, itemsize)
         columns = self.panel_block * self.wide
         room = CHUNK_BYTES // itemsize - self.row_block * columns
-        pixels = max(LEAST_PIXELS, min(MOST_PIXELS, room // (self.tap_stride + columns)))
+        most = MOST_IN_PLACE if near else MOST_PIXELS
+        pixels = max(LEAST_PIXELS, min(most, room // (self.tap_stride + columns)))
         total = problem.images * math.prod(problem.out)
         pixels = -(-total // -(-total // pixels))
         find = _along if _flat(problem) and near else _near if near else _apart
