@@ -17,7 +17,7 @@ from minigrad.kernels.im2col import gather
 from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
 from minigrad.kernels.packing import pack
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import prefetch, take
+from minigrad.kernels.simd import lanes, prefetch, take
 from minigrad.kernels.streaming import LINE, drain, streams
 from minigrad.kernels.tile import tiling
 from minigrad.kernels.window import Lengths
@@ -188,7 +188,7 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
     for all rows of a grid (image, depth, height, width), in every group.
     """
     tile = tiling(vectors, rows, narrow)
-    ROWS, start, multiply_add = tile.rows, tile.start, tile.multiply_add
+    ROWS, VECTORS, start, multiply_add = tile.rows, tile.vectors, tile.start, tile.multiply_add
     add, bend, save = tile.add, tile.bend, tile.save
 
     @kernel(name=f"direct.product_over_runs_{vectors}_{rows}_{narrow}")
@@ -228,20 +228,22 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
         # (threads, panels of a slab's sums * block * a tile's columns); copied: (threads, block *
         # stride). What `im2col.gather` takes is only used where stride is not 0. `adjoining`: the
         # rows of x lie one after the other, each all that is summed.
-        groups, count, depth, wide = panels.shape
+        groups, count, depth, columns_of_panel = panels.shape
         total = sizes[0] * sizes[1] * sizes[2] * sizes[3]
         blocks = (total + block - 1) // block
         shares = (count + share - 1) // share
         jobs, chunk = groups * blocks * shares, together * length
-        flat, nothing = panels.reshape(-1), np.zeros(wide, x.dtype)
+        flat, nothing = panels.reshape(-1), np.zeros(columns_of_panel, x.dtype)
         # What the next job reads is fetched bit by bit while this one computes.
         tiles = (block + ROWS - 1) // ROWS * share * ((depth + chunk - 1) // chunk)
         fetched = block * depth * x.itemsize // LINE // tiles + 1
         lines = np.empty(block + ROWS, np.int64)
-        area = block * wide if slab < depth else 0
+        area = block * columns_of_panel if slab < depth else 0
         for row in range(block + ROWS):
-            lines[row] = min(row, block - 1) * wide
+            lines[row] = min(row, block - 1) * columns_of_panel
         for worker in prange(len(copied)):
+            # Here the compiler knows it, and needs no masks for whole vectors.
+            wide = VECTORS * lanes(x) // narrow
             starts = np.empty(block + ROWS, np.int64)
             ends = np.empty(block + ROWS, np.int64)
             totals = partial[worker]
@@ -288,7 +290,7 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
                                     sums = add(sums, totals, lines, row, ROWS, kept, wide)
                                 left, width = height - row, columns - column
                                 if not last:
-                                    save(sums, totals, lines, row, left, kept, wide, False)
+                                    save(sums, totals, lines, row, ROWS, kept, wide, False)
                                     continue
                                 if len(residual) > 0:
                                     sums = add(sums, residual, ends, row, left, column, width)

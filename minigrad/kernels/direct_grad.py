@@ -13,12 +13,13 @@ import numpy as np
 
 from minigrad.kernels import buffers
 from minigrad.kernels.direct import padded
-from minigrad.kernels.direct_plan import filter_places, outer_sum
+from minigrad.kernels.direct_plan import filter_places, is_pointwise, outer_sum
 from minigrad.kernels.im2col import gather, row_stride, sight_of
 from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
 from minigrad.kernels.packing import unpack
 from minigrad.kernels.problem import Problem
 from minigrad.kernels.simd import lanes, load, load_some, store, store_some, take
+from minigrad.kernels.streaming import LINE
 from minigrad.kernels.tile import tiling, tiling_for
 
 __all__ = ["by_filter", "weight_grad"]
@@ -32,6 +33,11 @@ LEAST_PIXELS, MOST_PIXELS = 64, 512
 # an input with its zeros around it, as copying the taps of so few channels would take as long as
 # multiplying them.
 NEAR = 64
+# Filters of one tap see each number once, so copies would not pay: x is read in place, and so are
+# filters that fill their panels. Of a strided input the rows of pixels must be this long.
+LONG_ROW = 14
+# Pixels of a chunk that is read in place: from so few, what tiles share stays in the caches.
+MOST_IN_PLACE = 128
 # Jobs there are at least, if there can be: where blocks are few, the sum over pixels is cut into
 # parts, which are added in order, as long as these together are no larger than this. How it is cut
 # depends on the shapes alone.
@@ -62,18 +68,31 @@ class _Plan:
         self.row_block = -(-rows // height) * self.form.rows
         self.panel_block = -(-self.panels // across)
         self.step = problem.stride[2] * problem.channels
-        near = self.step * itemsize <= NEAR
+        dense = is_pointwise(problem) and (_flat(problem) or problem.out[2] >= LONG_ROW)
+        near = dense or self.step * itemsize <= NEAR
+        # Filters that fill their panels need no packing either.
+        whole = dense and self.filters % self.wide == 0
+        self.column_step = problem.filters if whole else 0
         self.tap_stride = 0 if near else row_stride(self.row_block, itemsize)
         columns = self.panel_block * self.wide
         room = CHUNK_BYTES // itemsize - self.row_block * columns
-        pixels = max(LEAST_PIXELS, min(MOST_PIXELS, room // (self.tap_stride + columns)))
-        self.places, self.runs, self.chunks = (_near if near else _apart)(problem, pixels)
+        most = MOST_IN_PLACE if near else MOST_PIXELS
+        pixels = max(LEAST_PIXELS, min(most, room // (self.tap_stride + columns)))
+        total = problem.images * math.prod(problem.out)
+        pixels = -(-total // -(-total // pixels))
+        find = _along if _flat(problem) and near else _near if near else _apart
+        self.places, self.runs, self.chunks = find(problem, pixels)
         blocks = problem.groups * height * across
         size = self.taps * problem.filters * itemsize
         parts = max(1, min(-(-JOBS // blocks), PART_BYTES // size, len(self.chunks)))
         self.longest = int((self.chunks[:, 1] * self.chunks[:, 2]).max())
         self.together = -(-len(self.chunks) // parts)
         self.parts = -(-len(self.chunks) // self.together)
+
+
+def _flat(problem: Problem) -> bool:
+    """Whether the pixels of the output are those of x, one after the other."""
+    return is_pointwise(problem) and problem.out == problem.size and problem.stride[2] == 1
 
 
 def _apart(problem: Problem, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -83,6 +102,14 @@ def _apart(problem: Problem, pixels: int) -> tuple[np.ndarray, np.ndarray, np.nd
     lengths = np.minimum(pixels, total - firsts)
     ones, none = np.ones_like(firsts), np.zeros(0, np.int64)
     return none, none, np.stack([ones * 0, ones, lengths, firsts], axis=1)
+
+
+def _along(problem: Problem, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `_near`, where all pixels are one row."""
+    *_, chunks = _apart(problem, pixels)
+    places = np.arange(problem.channels // problem.groups)
+    runs, chunks[:, 0] = chunks[:, 3] * problem.channels, np.arange(len(chunks))
+    return places, runs, chunks
 
 
 def _near(problem: Problem, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -103,6 +130,7 @@ def _near(problem: Problem, pixels: int) -> tuple[np.ndarray, np.ndarray, np.nda
         np.arange(height) * stride[1] * steps[1],
     )
     many = max(1, pixels // width)
+    many = -(-len(lines) // -(-len(lines) // many))
     first = np.arange(0, len(lines), many)
     counts, lengths = np.minimum(many, len(lines) - first), np.full_like(first, width)
     return taps, lines, np.stack([first, counts, lengths, first * width], axis=1)
@@ -115,6 +143,17 @@ def _plan(problem: Problem) -> _Plan:
 
 def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """The gradient of the weight from x (N, D, H, W, C) and grad (N, OD, OH, OW, K)."""
+    if _flat(problem) and problem.groups == 1:
+        # A product of two matrices, which the other way round comes out as the weight lies.
+        turned = problem._replace(channels=problem.filters, filters=problem.channels)
+        plan = _plan(turned)
+        if plan.parts == 1 and plan.panels * plan.wide == problem.channels:
+            return _sums(turned, grad, x).reshape(turned.channels, turned.filters, *problem.kernel)
+    return by_filter(_sums(problem, x, grad), problem)
+
+
+def _sums(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """The sums of parts of the pixels, (parts, groups, taps, panels' columns)."""
     plan = _plan(problem)
     across, threads = plan.panels * plan.wide, most_threads()
     sums = buffers.empty((plan.parts, problem.groups, plan.taps, across), problem.dtype)
@@ -135,9 +174,10 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
         plan.tap_stride,
         buffers.empty((threads, plan.longest * plan.tap_stride), problem.dtype),
         buffers.empty((threads, plan.longest * plan.panel_block * plan.wide), problem.dtype),
+        plan.column_step,
         np.zeros(1, np.int64),
     )
-    return by_filter(sums, problem)
+    return sums
 
 
 @inner
@@ -166,12 +206,13 @@ def gather_columns(
 def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel whose tiles are `vectors` vectors of filters wide and `rows` taps high.
 
-    Each job packs what it reads of a chunk, filters by pixels and, unless pixels lie near each
-    other, taps by pixels: in place both would be read across the lines of memory.
+    Filters of one tap are read in place, and what the next chunk needs is fetched meanwhile. Else
+    each job packs what it reads of a chunk, filters by pixels and, unless pixels lie near each
+    other, taps by pixels: taps that overlap would be read many times across the lines of memory.
     """
     form = tiling(vectors, rows, narrow)
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
-    multiply_add, save = form.multiply_add, form.save
+    multiply_add, save = form.multiply_add_ahead, form.save
 
     @kernel(name=f"direct_grad.product_over_pixels_{vectors}_{rows}_{narrow}")
     def over_pixels(
@@ -195,6 +236,7 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
         tap_stride: int,
         packed_taps: np.ndarray,
         packed_columns: np.ndarray,
+        column_step: int,
         queue: np.ndarray,
     ) -> None:
         # chunks: (count, 4), of each the first run of pixels, how many, their length, the first
@@ -202,12 +244,15 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
         # Where tap_stride is 0, x is read in place, at group * depth + runs[r] + t * step +
         # places[row] what tap `row` sees at pixel t of run r; else as `im2col.gather` finds it.
         sums, groups, height, across = out.shape
-        flat, wide = out.reshape(-1), VECTORS * lanes(x) // narrow
-        panels, pixel_step = across // wide, groups * filters
+        flat, columns_of_panel = out.reshape(-1), VECTORS * lanes(x) // narrow
+        panels, pixel_step = across // columns_of_panel, groups * filters
         row_blocks = (height + row_block - 1) // row_block
         panel_blocks = (panels + panel_block - 1) // panel_block
-        nothing, here = np.zeros(wide, x.dtype), np.zeros(1, np.int64)
+        nothing, here = np.zeros(columns_of_panel, x.dtype), np.zeros(1, np.int64)
         for worker in prange(len(packed_taps)):
+            # Here the compiler knows it, and needs no masks for whole vectors.
+            wide, LINES = VECTORS * lanes(x) // narrow, LINE // x.itemsize
+            in_place = column_step > 0
             seen, given = packed_taps[worker], packed_columns[worker]
             job = take(queue, 0)
             while job < sums * groups * row_blocks * panel_blocks:
@@ -237,17 +282,34 @@ def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
                         )  # fmt: skip
                         source, begins, apart = seen, here, tap_stride
                     origin = chunks[chunk, 3] * pixel_step + group * filters + first_panel * wide
-                    gather_columns(grad, origin, pixel_step, pixels, columns, wide, given)
+                    factors, base, panel_apart, summand = grad, origin, wide, column_step
+                    if not in_place:
+                        gather_columns(grad, origin, pixel_step, pixels, columns, wide, given)
+                        factors, base, panel_apart, summand = given, 0, pixels * wide, wide
+                    # What the next chunk reads in place is fetched meanwhile, by each tile one line
+                    # of every pixel; what is packed is not.
+                    far = chunks[min(chunk + 1, len(chunks) - 1)]
+                    x_far = runs[far[0]] - runs[run] if tap_stride == 0 else 0
+                    grad_far = (far[3] - chunks[chunk, 3]) * pixel_step if in_place else 0
+                    line = 0
                     for panel in range(width):
                         for row in range(0, count, ROWS):
+                            x_ahead, grad_ahead = 0, 0
+                            if x_far > 0 and line < count + LINES:
+                                x_ahead = x_far + line - row
+                            if grad_far > 0 and line < width * wide:
+                                grad_ahead = grad_far + line - panel * wide
+                            line += LINES
                             tile = multiply_add(
                                 start(nothing, 0), source, starts, row,
                                 begins, run, many, length, apart,
-                                given, panel * pixels * wide, wide,
+                                factors, base + panel * panel_apart, summand,
+                                x_ahead, grad_ahead,
                             )  # fmt: skip
                             if chunk > first_chunk:
                                 tile = add(tile, flat, ends, row, ROWS, panel * wide, wide)
-                            save(tile, flat, ends, row, count - row, panel * wide, wide, False)
+                            # Rows that are repeated have the same sums, and places.
+                            save(tile, flat, ends, row, ROWS, panel * wide, wide, False)
                 job = take(queue, 0)
 
     return over_pixels

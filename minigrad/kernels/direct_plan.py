@@ -144,7 +144,7 @@ def _runs(
         sight,
         slab,
         stride,
-        not stride and adjoining(sight),
+        adjoining(sight),
     )
 
 

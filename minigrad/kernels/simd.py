@@ -369,16 +369,21 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
     return bent(builder, kind, v, *numbers)
 
 
+def fetch_line(builder: Any, pointer: ir.Value) -> None:
+    """Have a line of memory fetched into the second cache."""
+    # To be read, to the second cache, as data.
+    how = [ir.Constant(ir.IntType(32), number) for number in (0, 2, 1)]
+    byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    intrinsic(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, *how])
+
+
 def prefetch(x: np.ndarray, i: int) -> None:
     """Have x[i] fetched into the second cache; changes nothing, wherever that is."""
 
 
 @primitive(prefetch, nothing, ARRAY, INTEGER)
 def _(builder: Any, kinds: Any, values: Any) -> None:
-    byte = builder.bitcast(builder.gep(*values[:1], [values[1]]), ir.IntType(8).as_pointer())
-    # To be read, to the second cache, as data.
-    how = [ir.Constant(ir.IntType(32), number) for number in (0, 2, 1)]
-    intrinsic(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, *how])
+    fetch_line(builder, builder.gep(*values[:1], [values[1]]))
 
 
 def take(queue: np.ndarray, i: int) -> int:

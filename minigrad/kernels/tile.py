@@ -24,6 +24,7 @@ from minigrad.kernels.simd import (
     address,
     bent,
     broadcast,
+    fetch_line,
     first_lanes,
     fused,
     models,
@@ -76,6 +77,7 @@ class Tiling(NamedTuple):
     narrow: int
     start: Callable[..., Any]
     multiply_add: Callable[..., Any]
+    multiply_add_ahead: Callable[..., Any]
     add: Callable[..., Any]
     bend: Callable[..., Any]
     save: Callable[..., Any]
@@ -237,7 +239,36 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
 
     @primitive(multiply_add, same, *arguments)
     def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
-        kind, vector = kinds[0], kinds[0].vector
+        return product(builder, kinds[0], values)
+
+    def multiply_add_ahead(
+        tile: np.ndarray,
+        x: np.ndarray,
+        starts: np.ndarray,
+        first: int,
+        runs: np.ndarray,
+        run: int,
+        count: int,
+        length: int,
+        step: int,
+        panel: np.ndarray,
+        i: int,
+        panel_step: int,
+        x_ahead: int,
+        panel_ahead: int,
+    ) -> np.ndarray:
+        """`multiply_add`, and for each summand have what lies so far ahead of the first row's
+        number and of the panel's row fetched into the second cache, wherever that is."""
+        return multiply_add(
+            tile, x, starts, first, runs, run, count, length, step, panel, i, panel_step
+        )
+
+    @primitive(multiply_add_ahead, same, *arguments, INTEGER, INTEGER)
+    def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
+        return product(builder, kinds[0], values[:-2], values[-2:])
+
+    def product(builder: Any, kind: TileType, values: Any, ahead: Any = ()) -> ir.Value:
+        vector = kind.vector
         tile, x, starts, first, runs, run, count, length, step, panel, i, panel_step = values
         pointers = row_pointers(builder, height, x, starts, first)
         begin = builder.gep(panel, [i])
@@ -247,6 +278,8 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
         rows = [builder.gep(pointer, [offset]) for pointer in pointers]
         inner = Loop(builder, "summand", length, [ir.Constant(WORD, 0), *outer.values])
         place, source, *sums = inner.values
+        for pointer, distance in zip((builder.gep(rows[0], [place]), source), ahead, strict=False):
+            fetch_line(builder, builder.gep(pointer, [distance]))
         columns = [
             read(builder, vector, address(builder, vector, source, kind.columns_from(v)))
             for v in range(vectors)
@@ -353,4 +386,5 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
                     for value, place, mask in row:
                         write_some(builder, vector, value, place, mask)
 
-    return Tiling(height, vectors, narrow, start, multiply_add, add, bend_all, save)
+    products = multiply_add, multiply_add_ahead
+    return Tiling(height, vectors, narrow, start, *products, add, bend_all, save)
