@@ -206,7 +206,8 @@ def test_the_error_over_many_tiles(mode: Any, bound: float) -> None:
         ((1, 1, 9, 19), (6, 1, 5, 4), (5, 16), PLAIN, np.float32, "direct"),
         ((1, 6, 14, 14), (16, 6, 5, 5), (10, 10), PLAIN, np.float32, "few channels"),
         ((1, 6, 14, 14), (16, 6, 5, 5), (6, 6), (ONES, NO_PADDING, (2, 2), 1), "f4", "direct"),
-        ((1, 40, 14, 14), (16, 40, 5, 5), (10, 10), PLAIN, np.float32, "direct"),
+        ((1, 40, 14, 14), (16, 40, 5, 5), (10, 10), PLAIN, np.float32, "winograd"),
+        ((1, 40, 14, 14), (16, 40, 5, 4), (10, 11), PLAIN, np.float32, "direct"),
     ],
 )
 def test_which_algorithm(x: Any, weight: Any, out: Any, window: Any, dtype: Any, name: str) -> None:

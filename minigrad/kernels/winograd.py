@@ -194,7 +194,7 @@ def over_tiles(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
     The transformed weights are read anew for each block, the transformed tiles stay in the cache.
     """
     form, way = tiling(vectors, rows, narrow), transforms(taps)
-    ROWS, start, add = form.rows, form.start, form.add
+    ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
     multiply_add, save = form.multiply_add, form.save
     input_tile, output_tile = way.input_tile, way.output_tile
 
@@ -220,8 +220,8 @@ def over_tiles(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
     ) -> None:
         # panels: (36, panels, depth, columns of one); transformed: (threads, 36 * block * stride);
         # products: (threads, 36 * block * (panels' columns + one vector))
-        _, count, depth, columns = panels.shape
-        flat, across = panels.reshape(-1), count * columns + lanes(x)
+        _, count, depth, panel_columns = panels.shape
+        flat, across = panels.reshape(-1), count * panel_columns + lanes(x)
         parts = (depth + DEPTHS - 1) // DEPTHS
         runs = np.empty(PRODUCTS * parts, np.int64)
         for product in range(PRODUCTS):
@@ -230,9 +230,11 @@ def over_tiles(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
         starts, ends = np.empty(block + ROWS, np.int64), np.empty(block + ROWS, np.int64)
         for row in range(block + ROWS):
             starts[row], ends[row] = min(row, block - 1) * stride, min(row, block - 1) * across
-        nothing = np.zeros(columns, x.dtype)
+        nothing = np.zeros(panel_columns, x.dtype)
         step = lanes(x)
         for worker in prange(len(transformed)):
+            # Here the compiler knows it, and needs no masks.
+            columns = VECTORS * lanes(x)
             v, m = transformed[worker], products[worker]
             patch = np.empty(PRODUCTS * wide, x.dtype)
             half = np.empty(PRODUCTS * step, x.dtype)
@@ -259,7 +261,7 @@ def over_tiles(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
                                 )  # fmt: skip
                                 if begin > 0:
                                     sums = add(sums, m, ends, row, ROWS, target, columns)
-                                save(sums, m, ends, row, height - row, target, columns, False)
+                                save(sums, m, ends, row, ROWS, target, columns, False)
                 for tile in range(height):
                     output_tile(
                         m, tile * across, block * across, half, bias, residual, out, out_sizes,
@@ -279,7 +281,7 @@ def over_filters(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
     larger than all else together, only a part that stays in the cache exists at a time.
     """
     form, way = tiling(vectors, rows, narrow), transforms(taps)
-    ROWS, start, add = form.rows, form.start, form.add
+    ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
     multiply_add, save = form.multiply_add, form.save
     input_tile, output_tile, weight_rows = way.input_tile, way.output_tile, way.weight_rows
 
@@ -297,7 +299,7 @@ def over_filters(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
         block: int,
         wide: int,
         stride: int,
-        columns: int,
+        panel_columns: int,
         transformed: np.ndarray,
         panels: np.ndarray,
         products: np.ndarray,
@@ -310,20 +312,22 @@ def over_filters(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
         # depths; products: (threads, 36 * tiles * columns)
         depth, step = x_sizes[2], lanes(x)
         # One vector more, as above.
-        spread = block * columns + step
+        spread = block * panel_columns + step
         runs = np.empty(PRODUCTS, np.int64)
         for product in range(PRODUCTS):
             runs[product] = product * tiles * stride
         ends = np.empty(tiles + ROWS, np.int64)
         for row in range(tiles + ROWS):
-            ends[row] = min(row, tiles - 1) * columns
-        nothing = np.zeros(columns, x.dtype)
+            ends[row] = min(row, tiles - 1) * panel_columns
+        nothing = np.zeros(panel_columns, x.dtype)
         for tile in prange(tiles):
             patch = np.empty(PRODUCTS * wide, x.dtype)
             half = np.empty(PRODUCTS * step, x.dtype)
             place, plane = tile * stride, tiles * stride
             input_tile(x, x_sizes, tile, patch, half, transformed, place, plane, wide, wide, 0)
         for worker in prange(len(panels)):
+            # Here the compiler knows it, and needs no masks.
+            columns = VECTORS * lanes(x)
             u, m = panels[worker], products[worker]
             room = np.empty((taps * taps + step) * step, x.dtype)
             half = np.empty(PRODUCTS * step, x.dtype)
@@ -348,7 +352,7 @@ def over_filters(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
                             )  # fmt: skip
                             if first > 0:
                                 sums = add(sums, m, ends, row, ROWS, target, columns)
-                            save(sums, m, ends, row, tiles - row, target, columns, False)
+                            save(sums, m, ends, row, ROWS, target, columns, False)
                 stop = min(weight_sizes[0], column + columns)
                 for tile in range(tiles):
                     output_tile(

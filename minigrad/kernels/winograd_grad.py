@@ -68,7 +68,7 @@ def over_chunks(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
     way = transforms(taps)
     input_tile, grad_tile, filter_tile = way.input_tile, way.grad_tile, way.filter_tile
     form = tiling(vectors, rows, narrow)
-    ROWS, start, add = form.rows, form.start, form.add
+    ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
     multiply_add, save = form.multiply_add, form.save
 
     @kernel(name=f"winograd_grad.over_chunks_{taps}_{vectors}_{rows}_{narrow}")
@@ -90,7 +90,7 @@ def over_chunks(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
         # products: (threads, 36 * block * columns).
         _, C, across = out.shape
         _, blocks, _, block = inputs.shape
-        _, panels, _, columns = outputs.shape
+        _, panels, _, panel_columns = outputs.shape
         flat, tiles_in, tiles_out = out.reshape(-1), inputs.reshape(-1), outputs.reshape(-1)
         step = lanes(x)
         pieces = (chunk + LONGEST_SUM - 1) // LONGEST_SUM
@@ -100,8 +100,8 @@ def over_chunks(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
             runs[run] = tile * block
         starts, ends = np.empty(block + ROWS, np.int64), np.empty(block + ROWS, np.int64)
         for row in range(block + ROWS):
-            starts[row], ends[row] = min(row, block - 1), min(row, block - 1) * columns
-        nothing = np.zeros(columns, x.dtype)
+            starts[row], ends[row] = min(row, block - 1), min(row, block - 1) * panel_columns
+        nothing = np.zeros(panel_columns, x.dtype)
         for first in range(0, tiles, chunk):
             height = min(chunk, tiles - first)
             for tile in prange(height):
@@ -113,9 +113,12 @@ def over_chunks(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
                 )  # fmt: skip
                 grad_tile(
                     grad, grad_sizes, first + tile, patch, half, tiles_out,
-                    tile * columns, panels * chunk * columns, across, columns, chunk * columns,
+                    tile * panel_columns, panels * chunk * panel_columns, across,
+                    panel_columns, chunk * panel_columns,
                 )  # fmt: skip
             for worker in prange(len(products)):
+                # Here the compiler knows it, and needs no masks.
+                columns = VECTORS * lanes(x)
                 u = products[worker]
                 half = np.empty(PRODUCTS * step, x.dtype)
                 job = take(queue, first // chunk)
@@ -136,7 +139,7 @@ def over_chunks(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
                                 )  # fmt: skip
                                 if begin > 0:
                                     sums = add(sums, u, ends, row, ROWS, target, columns)
-                                save(sums, u, ends, row, count - row, target, columns, False)
+                                save(sums, u, ends, row, ROWS, target, columns, False)
                     for row in range(count):
                         for v in range(0, columns, step):
                             filter_tile(
