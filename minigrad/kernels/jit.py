@@ -46,7 +46,7 @@ PARALLEL_PARTS = ("comprehension", "fusion", "inplace_binop", "numpy", "reductio
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 # Bytes of all arrays of a call from which on a second thread is worth handing a part to.
-LIGHT = 1 << 20
+LIGHT = 1 << 18
 
 _observers: list[Callable[[str], object]] = []
 

@@ -24,6 +24,8 @@ __all__ = ["weight_grad"]
 
 # The transformed tiles of a chunk stay in the last cache, of which others may want most.
 CHUNK_BYTES = 6 << 20
+# For each chunk the filters' sums are transformed back: so many tiles make that little.
+LEAST_CHUNK = 128
 # Channels whose products are summed, and transformed back, together.
 CHANNELS = 64
 # Tiles that are summed in one go; sums of sums round less.
@@ -42,7 +44,7 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
     grid = -(-height.out // out), -(-width.out // out)
     tiles = problem.images * grid[0] * grid[1]
     bytes_of_tile = PRODUCTS * dtype.itemsize * (blocks * block + panels * columns)
-    chunk = min(tiles, max(1, CHUNK_BYTES // bytes_of_tile))
+    chunk = min(tiles, max(LEAST_CHUNK, CHUNK_BYTES // bytes_of_tile))
     chunk = -(-tiles // -(-tiles // chunk))
     sums = np.zeros((taps * taps, C, panels * columns), dtype)
     over_chunks(taps, *form.key)(
