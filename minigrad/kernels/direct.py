@@ -237,7 +237,7 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
         # What the next job reads is fetched bit by bit while this one computes.
         tiles = (block + ROWS - 1) // ROWS * share * ((depth + chunk - 1) // chunk)
         fetched = block * depth * x.itemsize // LINE // tiles + 1
-        lines = np.empty(block + ROWS, np.int64)
+        lines, alike = np.empty(block + ROWS, np.int64), np.zeros(ROWS, np.int64)
         area = block * columns_of_panel if slab < depth else 0
         for row in range(block + ROWS):
             lines[row] = min(row, block - 1) * columns_of_panel
@@ -280,9 +280,8 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
                             many = (min(chunk, top - number) + length - 1) // length
                             for row in range(0, height, ROWS):
                                 ahead = fetch(x, ahead, end, fetched)
-                                sums = start(bias, place) if number == 0 else start(nothing, 0)
                                 sums = multiply_add(
-                                    sums, source, starts, row,
+                                    start(nothing, 0), source, starts, row,
                                     runs, run, many, min(length, top - number), 1,
                                     flat, place * depth + number * wide, wide,
                                 )  # fmt: skip
@@ -292,6 +291,8 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
                                 if not last:
                                     save(sums, totals, lines, row, ROWS, kept, wide, False)
                                     continue
+                                # Last, so that no sum rounds as large numbers do.
+                                sums = add(sums, bias, alike, 0, ROWS, place, wide)
                                 if len(residual) > 0:
                                     sums = add(sums, residual, ends, row, left, column, width)
                                 if slope != 1.0 or most != np.inf:
