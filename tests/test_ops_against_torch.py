@@ -7,13 +7,11 @@ difference.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
-import torch_pairs_arrays  # noqa: F401  (adds its rows)
-import torch_pairs_linalg  # noqa: F401
-import torch_pairs_products  # noqa: F401
 from torch_known import COMPARED_ELSEWHERE, KNOWN, WITHOUT_COUNTERPART
 from torch_pairs import BINARY, COMPARISONS, PAIRS, PREDICATES, UNARY, Pair
 
@@ -22,7 +20,8 @@ from minigrad import linalg, ops
 from minigrad.errors import DtypeError
 
 torch = pytest.importorskip("torch")
-
+for companion in ("arrays", "linalg", "products"):
+    import_module(f"torch_pairs_{companion}")  # which adds its rows to PAIRS
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

@@ -7,19 +7,22 @@ table cannot claim what the code does not do. Run `python tools/make_ops_table.p
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+import minigrad as mg
+from minigrad.errors import MinigradError
+from minigrad.op import CATALOGUE, Op
+
+if TYPE_CHECKING:
+    from sample import Sample
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
-
-from sample import Sample  # noqa: E402
-from samples import SAMPLES  # noqa: E402
-
-import minigrad as mg  # noqa: E402
-from minigrad.errors import MinigradError  # noqa: E402
-from minigrad.op import CATALOGUE, Op  # noqa: E402
+SAMPLES = import_module("samples").SAMPLES
 
 TARGET = ROOT / "docs" / "ops.md"
 DTYPES = ("float32", "float64", "int64", "bool")

@@ -109,7 +109,8 @@ class Methods:
     __getitem__ = indexing.getitem
     __setitem__ = indexing.assign_item
 
-    # Written out: assigned, they would have the type of `object`'s for some type checkers.
+    # Written out: assigned, they would have the type of `object`'s for some type checkers, which
+    # promises a bool; tensors compare element by element, as all arrays do.
     def __eq__(self, other: Operand) -> Tensor:  # type: ignore[override]
         return comparison.equal(self, other) if is_number(other) else NotImplemented
 
