@@ -17,8 +17,8 @@ from minigrad.kernels.im2col import gather
 from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
 from minigrad.kernels.packing import pack
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import lanes, prefetch, take
-from minigrad.kernels.streaming import LINE, drain, streams
+from minigrad.kernels.simd import lanes, take
+from minigrad.kernels.streaming import LINE, drain, prefetch, streams
 from minigrad.kernels.tile import tiling
 from minigrad.kernels.window import Lengths
 

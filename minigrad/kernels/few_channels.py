@@ -26,6 +26,7 @@ from minigrad.kernels.simd import (
     nothing,
     primitive,
     read_some,
+    unpacked,
     write_some,
 )
 from minigrad.kernels.target import target
@@ -35,7 +36,6 @@ from minigrad.kernels.tile import (
     row_pointers,
     tiling,
     tiling_for,
-    unpacked,
 )
 
 __all__ = ["input_grad", "suits"]
@@ -151,7 +151,7 @@ def pour(
 def _(builder: Any, kinds: Any, values: Any) -> None:
     kind, vector = kinds[0], kinds[0].vector
     tile, x, starts, first, place, width = values
-    sums, across = unpacked(builder, kind, tile), [kind.columns_from(v) for v in range(WIDE)]
+    sums, across = unpacked(builder, tile), [kind.columns_from(v) for v in range(WIDE)]
     masks = [first_lanes(builder, vector, builder.sub(width, column)) for column in across]
     for i, pointer in enumerate(row_pointers(builder, ROWS, x, starts, first)):
         for v, (column, mask) in enumerate(zip(across, masks, strict=True)):

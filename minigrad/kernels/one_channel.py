@@ -26,12 +26,14 @@ from minigrad.kernels.simd import (
     broadcast,
     first_lanes,
     fused,
+    packed,
     primitive,
     read,
     read_some,
+    unpacked,
 )
 from minigrad.kernels.target import target
-from minigrad.kernels.tile import MOST_ROWS, WIDE_BYTES, Loop, TileType, packed, tiling, unpacked
+from minigrad.kernels.tile import MOST_ROWS, WIDE_BYTES, Loop, TileType, tiling
 
 __all__ = ["forward", "suits", "weight_grad"]
 
@@ -261,14 +263,14 @@ def _slide(rows: int, narrow: int) -> Callable[..., Any]:
         kind, vector = kinds[0], kinds[0].vector
         tile, x, i, count, panel, j, step = values
         begin, numbers = builder.gep(x, [i]), builder.gep(panel, [j])
-        loop = Loop(builder, "tap", count, [numbers, *unpacked(builder, kind, tile)])
+        loop = Loop(builder, "tap", count, [numbers, *unpacked(builder, tile)])
         source, *sums = loop.values
         column = read(builder, vector, address(builder, vector, source, _number(0)))
         pointer = builder.gep(begin, [loop.index])
         for p in range(rows):
             sums[p] = fused(builder, vector, _near(builder, vector, pointer, p), column, sums[p])
         loop.end([builder.gep(source, [step]), *sums])
-        return packed(builder, kind, sums)
+        return packed(builder, kind.vector, sums)
 
     return slide
 
@@ -319,7 +321,7 @@ def _see(width: int, together: int, narrow: int) -> Callable[..., Any]:
         ]
         mask = first_lanes(builder, vector, filters)
         given = builder.gep(grad, [j])
-        outer = Loop(builder, "row", high, [given, *unpacked(builder, kind, tile)])
+        outer = Loop(builder, "row", high, [given, *unpacked(builder, tile)])
         across = builder.mul(outer.index, pitch)
         rows = [builder.gep(begin, [across]) for begin in begins]
         inner = Loop(builder, "pixel", length, outer.values)
@@ -333,6 +335,6 @@ def _see(width: int, together: int, narrow: int) -> Callable[..., Any]:
                 sums[tap] = fused(builder, vector, number, column, sums[tap])
         inner.end([builder.gep(source, [step]), *sums])
         outer.end([builder.gep(source, [step]), *sums])
-        return packed(builder, kind, sums)
+        return packed(builder, kind.vector, sums)
 
     return see

@@ -21,6 +21,7 @@ from minigrad.kernels.simd import (
     lanes,
     load_some,
     nothing,
+    packed,
     primitive,
     read_some,
     store_some,
@@ -61,13 +62,6 @@ def _turned(builder: Any, kind: VectorType, rows: list[ir.Value]) -> list[ir.Val
     return rows
 
 
-def _packed(builder: Any, kind: VectorType, rows: list[ir.Value]) -> ir.Value:
-    value = ir.Constant(ir.ArrayType(kind.llvm, len(rows)), ir.Undefined)
-    for i, row in enumerate(rows):
-        value = builder.insert_value(value, row, i)
-    return value
-
-
 def _number(i: int) -> ir.Constant:
     return ir.Constant(WORD, i)
 
@@ -93,7 +87,7 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         mask = first_lanes(builder, kind, some)
         loaded.append(read_some(builder, kind, address(builder, kind, x, i), mask))
         i = builder.add(i, step)
-    return _packed(builder, kind, _turned(builder, kind, loaded))
+    return packed(builder, kind, _turned(builder, kind, loaded))
 
 
 def store_square(
@@ -139,7 +133,7 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         some = builder.select(inside, columns, _number(0))
         where = address(builder, kind, x, builder.add(i, place))
         loaded.append(read_some(builder, kind, where, first_lanes(builder, kind, some)))
-    return _packed(builder, kind, loaded)
+    return packed(builder, kind, loaded)
 
 
 def store_rows(
@@ -188,7 +182,7 @@ def add_squares(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...]) -> tuple[n
 def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
     kind = kinds[0].dtype
     pairs = [[builder.extract_value(v, j) for v in values] for j in range(kinds[0].count)]
-    return _packed(builder, kind, [builder.fadd(*pair) for pair in pairs])
+    return packed(builder, kind, [builder.fadd(*pair) for pair in pairs])
 
 
 @kernel(light=True)

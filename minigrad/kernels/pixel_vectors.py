@@ -27,6 +27,7 @@ from minigrad.kernels.simd import (
     load_some,
     nothing,
     number_as,
+    packed,
     primitive,
     read,
     read_some,
@@ -67,13 +68,6 @@ def _number(i: int) -> ir.Constant:
 
 def _patch_of(x: Any, *_: Any) -> Any:
     return types.UniTuple(VectorType(x.dtype), PIXELS * VECTORS)
-
-
-def _packed(kind: VectorType, builder: Any, vectors: list[ir.Value]) -> ir.Value:
-    packed = ir.Constant(ir.ArrayType(kind.llvm, len(vectors)), ir.Undefined)
-    for j, vector in enumerate(vectors):
-        packed = builder.insert_value(packed, vector, j)
-    return packed
 
 
 def _places(
@@ -142,7 +136,7 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
     places = _places(builder, kind, pointer, i, step)
     masks = _masks(builder, kind, _number(0), stop, channels)
     loaded = [read_some(builder, kind, *pair) for pair in zip(places, masks, strict=True)]
-    return _packed(kind, builder, loaded)
+    return packed(builder, kind, loaded)
 
 
 def store_patch(
@@ -182,7 +176,7 @@ def add_patches(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...]) -> tuple[n
 @primitive(add_patches, lambda a, b: a, types.UniTuple, types.UniTuple)
 def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
     pairs = [[builder.extract_value(v, j) for v in values] for j in range(PIXELS * VECTORS)]
-    return _packed(kinds[0].dtype, builder, [builder.fadd(*pair) for pair in pairs])
+    return packed(builder, kinds[0].dtype, [builder.fadd(*pair) for pair in pairs])
 
 
 def bend_patch(patch: tuple[np.ndarray, ...], slope: float, most: float) -> tuple[np.ndarray, ...]:
@@ -198,7 +192,7 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         for given, limit in zip(kinds[1:], limits, strict=True)
     ]
     vectors = [builder.extract_value(patch, j) for j in range(PIXELS * VECTORS)]
-    return _packed(kind, builder, [bent(builder, kind, v, *numbers) for v in vectors])
+    return packed(builder, kind, [bent(builder, kind, v, *numbers) for v in vectors])
 
 
 def _seen_patch(
@@ -311,7 +305,7 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         return done
 
     sums = [builder.extract_value(totals, j) for j in range(PIXELS * VECTORS)]
-    return _packed(kind, builder, _each_tap(builder, kind, common, sums, step_of))
+    return packed(builder, kind, _each_tap(builder, kind, common, sums, step_of))
 
 
 def _read(builder: Any, kind: VectorType, place: ir.Value, mask: ir.Value | None) -> ir.Value:

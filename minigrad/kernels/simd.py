@@ -38,7 +38,6 @@ __all__ = [
     "load",
     "load_some",
     "loads",
-    "prefetch",
     "store",
     "store_each",
     "store_some",
@@ -180,6 +179,19 @@ def intrinsic(builder: Any, name: str, result: ir.Type, arguments: list[ir.Value
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
+def packed(builder: Any, kind: VectorType, vectors: list[ir.Value]) -> ir.Value:
+    """Vectors as one value, a tuple or a tile of them."""
+    value = ir.Constant(ir.ArrayType(kind.llvm, len(vectors)), ir.Undefined)
+    for i, vector in enumerate(vectors):
+        value = builder.insert_value(value, vector, i)
+    return value
+
+
+def unpacked(builder: Any, value: ir.Value) -> list[ir.Value]:
+    """The vectors of such a value."""
+    return [builder.extract_value(value, i) for i in range(value.type.count)]
+
+
 def suffix(kind: VectorType) -> str:
     """How LLVM's names of functions end for this type, as v16f32."""
     return f"v{kind.lanes}f{kind.dtype.bitwidth}"
@@ -283,12 +295,11 @@ def loads(count: int) -> Callable[..., Any]:
     @primitive(load_each, tuple_of, ARRAY, INTEGER, INTEGER)
     def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         kind, (pointer, i, step) = VectorType(kinds[0].dtype), values
-        packed = ir.Constant(ir.ArrayType(kind.llvm, count), ir.Undefined)
-        for j in range(count):
-            vector = read(builder, kind, address(builder, kind, pointer, i))
-            packed = builder.insert_value(packed, vector, j)
+        vectors = []
+        for _ in range(count):
+            vectors.append(read(builder, kind, address(builder, kind, pointer, i)))
             i = builder.add(i, step)
-        return packed
+        return packed(builder, kind, vectors)
 
     return load_each
 
@@ -367,23 +378,6 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         for given, limit in zip(kinds[1:], limits, strict=True)
     ]
     return bent(builder, kind, v, *numbers)
-
-
-def fetch_line(builder: Any, pointer: ir.Value) -> None:
-    """Have a line of memory fetched into the second cache."""
-    # To be read, to the second cache, as data.
-    how = [ir.Constant(ir.IntType(32), number) for number in (0, 2, 1)]
-    byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
-    intrinsic(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, *how])
-
-
-def prefetch(x: np.ndarray, i: int) -> None:
-    """Have x[i] fetched into the second cache; changes nothing, wherever that is."""
-
-
-@primitive(prefetch, nothing, ARRAY, INTEGER)
-def _(builder: Any, kinds: Any, values: Any) -> None:
-    fetch_line(builder, builder.gep(*values[:1], [values[1]]))
 
 
 def take(queue: np.ndarray, i: int) -> int:

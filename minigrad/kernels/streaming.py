@@ -1,7 +1,8 @@
-"""Stores that go past the caches, for results too large to be found there again.
+"""What the caches hold: lines fetched before their turn, and stores that go past them.
 
-An ordinary store first reads the line that it overwrites. Where the memory's bandwidth is the
-limit that read is a third of all traffic of a pass, and what it displaces is lost for the next.
+Results too large to be found there again go past them: an ordinary store first reads the line that
+it overwrites. Where the memory's bandwidth is the limit that read is a third of all traffic of a
+pass, and what it displaces is lost for the next.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from minigrad.kernels.simd import (
     INTEGER,
     VectorType,
     address,
+    intrinsic,
     lanes,
     load,
     load_some,
@@ -26,7 +28,7 @@ from minigrad.kernels.simd import (
     store_some,
 )
 
-__all__ = ["LINE", "drain", "part", "put", "streams", "write_past"]
+__all__ = ["LINE", "drain", "fetch_line", "part", "prefetch", "put", "streams", "write_past"]
 
 LINE = 64
 """Bytes of a cache line: what streamed results are aligned to, whatever the vector's width."""
@@ -83,3 +85,20 @@ def put(x: np.ndarray, i: int, v: np.ndarray, count: int, streamed: bool) -> Non
 def part(x: np.ndarray, i: int, count: int) -> np.ndarray:
     """x[i : i + count] and zeros, or all lanes from x[i] on."""
     return load(x, i) if count >= lanes(x) else load_some(x, i, count)
+
+
+def fetch_line(builder: Any, pointer: ir.Value) -> None:
+    """Have a line of memory fetched into the second cache."""
+    # To be read, to the second cache, as data.
+    how = [ir.Constant(ir.IntType(32), number) for number in (0, 2, 1)]
+    byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    intrinsic(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, *how])
+
+
+def prefetch(x: np.ndarray, i: int) -> None:
+    """Have x[i] fetched into the second cache; changes nothing, wherever that is."""
+
+
+@primitive(prefetch, nothing, ARRAY, INTEGER)
+def _(builder: Any, kinds: Any, values: Any) -> None:
+    fetch_line(builder, builder.gep(*values[:1], [values[1]]))

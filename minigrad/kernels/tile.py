@@ -24,32 +24,31 @@ from minigrad.kernels.simd import (
     address,
     bent,
     broadcast,
-    fetch_line,
     first_lanes,
     fused,
     models,
     nothing,
     number_as,
+    packed,
     primitive,
     read,
     read_some,
     register_model,
     types,
+    unpacked,
     write,
     write_some,
 )
-from minigrad.kernels.streaming import write_past
+from minigrad.kernels.streaming import fetch_line, write_past
 from minigrad.kernels.target import target
 
 __all__ = [
     "Loop",
     "TileType",
     "Tiling",
-    "packed",
     "row_pointers",
     "tiling",
     "tiling_for",
-    "unpacked",
 ]
 
 WORD = ir.IntType(64)
@@ -112,19 +111,6 @@ class TileModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: TileType) -> None:
         count = kind.rows * kind.vectors
         super().__init__(manager, kind, ir.ArrayType(kind.vector.llvm, count))
-
-
-def packed(builder: Any, kind: TileType, vectors: list[ir.Value]) -> ir.Value:
-    """The vectors as a tile."""
-    packed = ir.Constant(ir.ArrayType(kind.vector.llvm, len(vectors)), ir.Undefined)
-    for i, vector in enumerate(vectors):
-        packed = builder.insert_value(packed, vector, i)
-    return packed
-
-
-def unpacked(builder: Any, kind: TileType, tile: ir.Value) -> list[ir.Value]:
-    """The vectors of a tile, row by row."""
-    return [builder.extract_value(tile, i) for i in range(kind.rows * kind.vectors)]
 
 
 def row_pointers(
@@ -206,7 +192,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
         for v in range(vectors):
             place = builder.add(i, kind.columns_from(v))
             row.append(read(builder, kind.vector, address(builder, kind.vector, panel, place)))
-        return packed(builder, kind, row * height)
+        return packed(builder, kind.vector, row * height)
 
     def multiply_add(
         tile: np.ndarray,
@@ -273,7 +259,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
         pointers = row_pointers(builder, height, x, starts, first)
         begin = builder.gep(panel, [i])
         run_pointer = builder.gep(runs, [run])
-        outer = Loop(builder, "run", count, [begin, *unpacked(builder, kind, tile)])
+        outer = Loop(builder, "run", count, [begin, *unpacked(builder, tile)])
         offset = builder.load(builder.gep(run_pointer, [outer.index]))
         rows = [builder.gep(pointer, [offset]) for pointer in pointers]
         inner = Loop(builder, "summand", length, [ir.Constant(WORD, 0), *outer.values])
@@ -293,7 +279,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
         source = builder.gep(source, [panel_step])
         inner.end([builder.add(place, step), source, *sums])
         outer.end([source, *sums])
-        return packed(builder, kind, sums)
+        return packed(builder, kind.vector, sums)
 
     def add(
         tile: np.ndarray,
@@ -315,7 +301,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
     def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         kind, vector = kinds[0], kinds[0].vector
         tile, x, starts, first, count, column, width = values
-        sums = unpacked(builder, kind, tile)
+        sums = unpacked(builder, tile)
         for j, pointer in enumerate(row_pointers(builder, height, x, starts, first)):
             inside = builder.icmp_signed("<", ir.Constant(WORD, j), count)
             some = builder.select(inside, width, ir.Constant(WORD, 0))
@@ -324,7 +310,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
                 where = address(builder, vector, pointer, builder.add(column, kind.columns_from(v)))
                 part = read_some(builder, vector, where, mask)
                 sums[j * vectors + v] = builder.fadd(sums[j * vectors + v], part)
-        return packed(builder, kind, sums)
+        return packed(builder, kind.vector, sums)
 
     def bend_all(tile: np.ndarray, slope: float, most: float) -> np.ndarray:
         """`simd.bend` of all rows."""
@@ -338,8 +324,8 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
             broadcast(builder, vector, number_as(builder, vector, given, limit))
             for given, limit in zip(kinds[1:], limits, strict=True)
         ]
-        rows = unpacked(builder, kind, tile)
-        return packed(builder, kind, [bent(builder, vector, row, *numbers) for row in rows])
+        rows = unpacked(builder, tile)
+        return packed(builder, kind.vector, [bent(builder, vector, row, *numbers) for row in rows])
 
     def save(
         tile: np.ndarray,
@@ -363,7 +349,7 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
     def _(builder: Any, kinds: Any, values: Any) -> None:
         kind, vector = kinds[0], kinds[0].vector
         tile, out, starts, first, count, column, width, streamed = values
-        sums = unpacked(builder, kind, tile)
+        sums = unpacked(builder, tile)
         masks = [
             first_lanes(builder, vector, builder.sub(width, kind.columns_from(v)))
             for v in range(vectors)

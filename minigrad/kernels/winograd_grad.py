@@ -51,7 +51,7 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
         x.reshape(-1),
         np.array([height.size, width.size, C, *grid, height.before, width.before]),
         grad.reshape(-1),
-        np.array([height.out, width.out, problem.filters, *grid]),
+        np.array([height.out, width.out, problem.filters, *grid, 0, 0]),
         sums,
         tiles,
         chunk,

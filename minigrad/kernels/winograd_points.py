@@ -25,8 +25,10 @@ from minigrad.kernels.simd import (
     fma,
     fused,
     number_as,
+    packed,
     primitive,
     types,
+    unpacked,
 )
 
 __all__ = ["PRODUCTS", "TILE", "B", "Values", "powers", "to_points", "values"]
@@ -100,18 +102,18 @@ def values(count: int, divided: bool) -> Values:
     @primitive(at_points, tuple_of(TILE), ARRAY, types.UniTuple)
     def _(builder: Any, kinds: Any, arguments: Any) -> ir.Value:
         at = _Arithmetic(builder, VectorType(kinds[0].dtype))
-        w = at.unpacked(arguments[1], count)
+        w = unpacked(builder, arguments[1])
         found = [at.scaled(matrix[0, 0], w[0])]
         for n, p, pp in pairs:
             even = at.scaled(n, at.polynomial(w[0::2], pp))
             odd = at.scaled(n * p, at.polynomial(w[1::2], pp))
             found += [builder.fadd(even, odd), builder.fsub(even, odd)]
-        return at.packed([*found, w[-1]])
+        return packed(builder, at.kind, [*found, w[-1]])
 
     @primitive(from_points, tuple_of(count), ARRAY, types.UniTuple)
     def _(builder: Any, kinds: Any, arguments: Any) -> ir.Value:
         at = _Arithmetic(builder, VectorType(kinds[0].dtype))
-        first, *m, last = at.unpacked(arguments[1], TILE)
+        first, *m, last = unpacked(builder, arguments[1])
         sums = builder.fadd(m[0], m[1]), builder.fadd(m[2], m[3])
         differences = builder.fsub(m[0], m[1]), builder.fsub(m[2], m[3])
         found = []
@@ -120,7 +122,7 @@ def values(count: int, divided: bool) -> Values:
             for i, term in zip((3, 1), reversed(differences if j % 2 else sums), strict=True):
                 total = at.scaled(matrix[i, j], term, total)
             found.append(total)
-        return at.packed(found)
+        return packed(builder, at.kind, found)
 
     return Values(at_points, from_points)
 
@@ -149,12 +151,3 @@ class _Arithmetic:
         for coefficient in reversed(coefficients[:-1]):
             total = self.scaled(at, total, coefficient)
         return total
-
-    def unpacked(self, packed: ir.Value, count: int) -> list[ir.Value]:
-        return [self.builder.extract_value(packed, i) for i in range(count)]
-
-    def packed(self, vectors: list[ir.Value]) -> ir.Value:
-        value = ir.Constant(ir.ArrayType(self.kind.llvm, len(vectors)), ir.Undefined)
-        for i, vector in enumerate(vectors):
-            value = self.builder.insert_value(value, vector, i)
-        return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,11 +21,10 @@ from minigrad.kernels.simd import (
     load,
     load_some,
     loads,
-    prefetch,
     store,
     store_each,
 )
-from minigrad.kernels.streaming import put
+from minigrad.kernels.streaming import prefetch, put
 from minigrad.kernels.winograd_points import TILE, to_points, values
 
 __all__ = ["TAPS", "Transforms", "outputs", "transforms"]
@@ -45,21 +44,22 @@ def outputs(taps: int) -> int:
 class Transforms(NamedTuple):
     """The transforms for filters of one size."""
 
-    weight_rows: Callable[..., None]
-    input_tile: Callable[..., None]
-    output_tile: Callable[..., None]
-    grad_tile: Callable[..., None]
-    filter_tile: Callable[..., None]
+    weight_rows: Callable[..., None]  # G w Gᵀ
+    input_tile: Callable[..., None]  # Bᵀ d B
+    output_tile: Callable[..., None]  # Aᵀ m A
+    grad_tile: Callable[..., None]  # A g Aᵀ
+    filter_tile: Callable[..., None]  # Gᵀ u G
 
 
 @cache
 def transforms(taps: int) -> Transforms:
     """Those for filters `taps` wide and high."""
+    side = outputs(taps)
     return Transforms(
         _weight_rows(taps),
-        _input_tile(outputs(taps)),
-        _output_tile(outputs(taps)),
-        _grad_tile(outputs(taps)),
+        _tile_at_points(side, TILE, to_points),
+        _output_tile(side),
+        _tile_at_points(side, side, values(side, False).at_points),
         _filter_tile(taps),
     )
 
@@ -112,9 +112,12 @@ def _weight_rows(side: int) -> Callable[..., None]:
     return weight_rows
 
 
-def _input_tile(side: int) -> Callable[..., None]:
+def _tile_at_points(side: int, seen: int, at_points: Callable[..., Any]) -> Callable[..., None]:
+    """The transform M d Mᵀ of tiles that see `seen` rows and columns, every `side`-th of them."""
+    load_seen = loads(seen)
+
     @inner
-    def input_tile(
+    def tile_at_points(
         x: np.ndarray,
         sizes: np.ndarray,
         tile: int,
@@ -127,37 +130,38 @@ def _input_tile(side: int) -> Callable[..., None]:
         group: int,
         group_step: int,
     ) -> None:
-        """Row i of Bᵀ d B for the tile of this number, channel c, at place + i * plane + c of
-        `out`, `group` channels being together and the groups `group_step` apart.
+        """Row i of the transform of the tile of this number, channel c, at place + i * plane + c of
+        `out`, `group` channels being together and the groups `group_step` apart. What a tile sees
+        beyond x is zero.
 
         sizes: height, width, channels, rows and columns of tiles, padding above and on the left.
         """
         H, W, C = sizes[0], sizes[1], sizes[2]
         n, row, column = tile // sizes[4] // sizes[3], tile // sizes[4] % sizes[3], tile % sizes[4]
         top, left = row * side - sizes[5], column * side - sizes[6]
-        inside = top >= 0 and left >= 0 and top + TILE <= H and left + TILE <= W
+        inside = top >= 0 and left >= 0 and top + seen <= H and left + seen <= W
         step = lanes(x)
         if inside and wide == C:
             source, at, down, across = x, ((n * H + top) * W + left) * C, W * C, C
         else:
-            for h in range(TILE):
-                for w in range(TILE):
-                    target = (h * TILE + w) * wide
+            for h in range(seen):
+                for w in range(seen):
+                    target = (h * seen + w) * wide
                     real = 0 <= top + h < H and 0 <= left + w < W
                     origin = ((n * H + top + h) * W + left + w) * C if real else 0
                     for c in range(0, wide, step):
                         store(patch, target + c, load_some(x, origin + c, C - c if real else 0))
-            source, at, down, across = patch, 0, TILE * wide, wide
+            source, at, down, across = patch, 0, seen * wide, wide
         for c in range(0, wide, step):
-            for w in range(TILE):
-                points = to_points(x, load_tile(source, at + w * across + c, down))
-                store_each(half, w * step, TILE * step, points)
+            for w in range(seen):
+                points = at_points(x, load_seen(source, at + w * across + c, down))
+                store_each(half, w * step, seen * step, points)
             for h in range(TILE):
-                points = to_points(x, load_tile(half, h * TILE * step, step))
+                points = at_points(x, load_seen(half, h * seen * step, step))
                 target = place + c // group * group_step + c % group
                 store_each(out, target + h * TILE * plane, plane, points)
 
-    return input_tile
+    return tile_at_points
 
 
 def _output_tile(side: int) -> Callable[..., None]:
@@ -206,54 +210,6 @@ def _output_tile(side: int) -> Callable[..., None]:
                     put(out, target + w * K, y, stop - k, streamed)
 
     return output_tile
-
-
-def _grad_tile(side: int) -> Callable[..., None]:
-    load_output, at_points = loads(side), values(side, False).at_points
-
-    @inner
-    def grad_tile(
-        grad: np.ndarray,
-        sizes: np.ndarray,
-        tile: int,
-        patch: np.ndarray,
-        half: np.ndarray,
-        out: np.ndarray,
-        place: int,
-        plane: int,
-        wide: int,
-        group: int,
-        group_step: int,
-    ) -> None:
-        """Row i of A g Aᵀ for the tile of this number, laid out as those of `input_tile`.
-
-        sizes: height, width, channels, rows and columns of tiles. What a tile reaches beyond the
-        gradient is zero.
-        """
-        H, W, K = sizes[0], sizes[1], sizes[2]
-        n, row, column = tile // sizes[4] // sizes[3], tile // sizes[4] % sizes[3], tile % sizes[4]
-        top, left, step = row * side, column * side, lanes(grad)
-        if top + side <= H and left + side <= W and wide == K:
-            source, at, down, across = grad, ((n * H + top) * W + left) * K, W * K, K
-        else:
-            for h in range(side):
-                for w in range(side):
-                    target = (h * side + w) * wide
-                    real = top + h < H and left + w < W
-                    origin = ((n * H + top + h) * W + left + w) * K if real else 0
-                    for k in range(0, wide, step):
-                        store(patch, target + k, load_some(grad, origin + k, K - k if real else 0))
-            source, at, down, across = patch, 0, side * wide, wide
-        for k in range(0, wide, step):
-            for w in range(side):
-                points = at_points(grad, load_output(source, at + w * across + k, down))
-                store_each(half, w * step, side * step, points)
-            for h in range(TILE):
-                points = at_points(grad, load_output(half, h * side * step, step))
-                target = place + k // group * group_step + k % group
-                store_each(out, target + h * TILE * plane, plane, points)
-
-    return grad_tile
 
 
 def _filter_tile(side: int) -> Callable[..., None]:
