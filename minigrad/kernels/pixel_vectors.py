@@ -2,13 +2,16 @@
 
 In the way of `simd`: a NumPy function that says what is done, and the instructions it becomes. A
 patch is PIXELS pixels next to each other, of each VECTORS vectors of channels; as each of these
-vectors has a sum of its own, one addition need not wait for the other.
+vectors has a sum of its own, one addition need not wait for the other. Taps next to each other are
+a run: what a pixel sees through one of them, the next sees through the tap before; it is loaded
+once for both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -33,6 +36,7 @@ from minigrad.kernels.simd import (
     read_some,
     store_some,
     types,
+    unpacked,
     write,
     write_some,
 )
@@ -42,12 +46,12 @@ __all__ = [
     "PIXELS",
     "SEEN",
     "VECTORS",
+    "Runs",
     "add_patches",
-    "add_taps",
     "bend_patch",
     "load_patch",
+    "runs_of",
     "store_patch",
-    "sum_taps",
 ]
 
 # Eight sums go on at a time: a multiply-add takes four cycles, and two can begin in one. There are
@@ -55,11 +59,10 @@ __all__ = [
 PIXELS, VECTORS = 4, 2
 
 SEEN = 4
-"""Of each tap: where its weights begin, where in x the patch's row begins for it, and the range of
-pixels of the row, first and stop, that see something through it."""
+"""Of each run: where its first tap's weights begin, where in x the first column begins that pixel 0
+of the row sees, and the range of columns, first and stop, that are there."""
 
 WORD = ir.IntType(64)
-BOOLEAN = types.Boolean
 
 
 def _number(i: int) -> ir.Constant:
@@ -70,49 +73,89 @@ def _patch_of(x: Any, *_: Any) -> Any:
     return types.UniTuple(VectorType(x.dtype), PIXELS * VECTORS)
 
 
-def _places(
-    builder: Any, kind: VectorType, pointer: ir.Value, i: ir.Value, step: ir.Value
-) -> list[ir.Value]:
-    """Where the vectors of a patch lie that begins at element i, `step` from pixel to pixel."""
-    places = []
-    for _ in range(PIXELS):
+class _Pixel:
+    """Reads and writes the vectors of a pixel: of `channels` channels, or of as many as they have
+    lanes, which takes no masks."""
+
+    def __init__(self, builder: Any, kind: VectorType, channels: ir.Value | None) -> None:
+        self.builder, self.kind = builder, kind
+        self.bits = None if channels is None else self._bits(channels)
+
+    def _bits(self, channels: ir.Value) -> list[ir.Value]:
+        """For each vector a number with a bit for each lane, set below `channels`."""
+        builder, numbers = self.builder, []
         for v in range(VECTORS):
-            at = builder.add(i, _number(v * kind.lanes))
-            places.append(address(builder, kind, pointer, at))
-        i = builder.add(i, step)
-    return places
+            count = builder.sub(channels, _number(v * self.kind.lanes))
+            shift = builder.select(builder.icmp_signed(">", count, _number(0)), count, _number(0))
+            some = builder.sub(builder.shl(_number(1), shift), _number(1))
+            full = builder.icmp_signed(">=", count, _number(self.kind.lanes))
+            bits = builder.select(full, _number((1 << self.kind.lanes) - 1), some)
+            numbers.append(builder.trunc(bits, ir.IntType(self.kind.lanes)))
+        return numbers
+
+    def _masked(self, pointer: ir.Value, i: ir.Value, there: Any) -> list[tuple[Any, Any]]:
+        """The places of the vectors from element i on, and their masks, of no lane where `there`
+        does not hold."""
+        builder, kind, pairs = self.builder, self.kind, []
+        for v in range(VECTORS):
+            place = address(builder, kind, pointer, builder.add(i, _number(v * kind.lanes)))
+            mask = None
+            if self.bits is not None:
+                bits = self.bits[v]
+                if there is not None:
+                    bits = builder.select(there, bits, ir.Constant(bits.type, 0))
+                mask = builder.bitcast(bits, ir.VectorType(ir.IntType(1), kind.lanes))
+            pairs.append((place, mask))
+        return pairs
+
+    def read(self, pointer: ir.Value, i: ir.Value, there: Any = None) -> list[ir.Value]:
+        """The pixel's vectors, zeros if there is no such pixel."""
+        return [
+            read(self.builder, self.kind, place)
+            if mask is None
+            else read_some(self.builder, self.kind, place, mask)
+            for place, mask in self._masked(pointer, i, there)
+        ]
+
+    def write(self, pointer: ir.Value, i: ir.Value, vectors: Any, there: Any = None) -> None:
+        """The vectors to the pixel, if there is such a one."""
+        pairs = self._masked(pointer, i, there)
+        for vector, (place, mask) in zip(vectors, pairs, strict=True):
+            if mask is None:
+                write(self.builder, self.kind, vector, place)
+            else:
+                write_some(self.builder, self.kind, vector, place, mask)
 
 
-def _channel_bits(builder: Any, kind: VectorType, channels: ir.Value) -> list[ir.Value]:
-    """For each vector of a pixel a number with a bit for each lane, set below `channels`."""
-    numbers = []
-    for v in range(VECTORS):
-        count = builder.sub(channels, _number(v * kind.lanes))
-        shift = builder.select(builder.icmp_signed(">", count, _number(0)), count, _number(0))
-        some = builder.sub(builder.shl(_number(1), shift), _number(1))
-        full = builder.icmp_signed(">=", count, _number(kind.lanes))
-        bits = builder.select(full, _number((1 << kind.lanes) - 1), some)
-        numbers.append(builder.trunc(bits, ir.IntType(kind.lanes)))
-    return numbers
-
-
-def _mask(builder: Any, kind: VectorType, bits: ir.Value) -> ir.Value:
-    return builder.bitcast(bits, ir.VectorType(ir.IntType(1), kind.lanes))
-
-
-def _masks(
-    builder: Any, kind: VectorType, first: ir.Value, stop: ir.Value, channels: ir.Value
+def _whole_or_not(
+    builder: Any,
+    kind: VectorType,
+    whole: ir.Value,
+    channels: ir.Value,
+    make: Callable[[_Pixel], list[ir.Value]],
 ) -> list[ir.Value]:
-    """The lanes of each vector of a patch that are there, of the pixels first <= j < stop."""
-    bits = _channel_bits(builder, kind, channels)
-    masks = []
-    for j in range(PIXELS):
-        after = builder.icmp_signed("<=", first, _number(j))
-        inside = builder.and_(after, builder.icmp_signed("<", _number(j), stop))
-        for some in bits:
-            chosen = builder.select(inside, some, ir.Constant(some.type, 0))
-            masks.append(_mask(builder, kind, chosen))
-    return masks
+    """What `make` returns, whose code is there twice: for whole vectors, which need no masks, and
+    for the others."""
+    outcomes = []
+    with builder.if_else(whole) as branches:
+        for count, branch in zip((None, channels), branches, strict=True):
+            with branch:
+                outcomes.append((make(_Pixel(builder, kind, count)), builder.block))
+    merged = []
+    for values in zip(*[values for values, _ in outcomes], strict=True):
+        phi = builder.phi(values[0].type)
+        for value, (_, block) in zip(values, outcomes, strict=True):
+            phi.add_incoming(value, block)
+        merged.append(phi)
+    return merged
+
+
+def _is_whole(builder: Any, kind: VectorType, stop: ir.Value, channels: ir.Value) -> ir.Value:
+    """Whether a patch has all pixels and channels."""
+    return builder.and_(
+        builder.icmp_signed(">=", stop, _number(PIXELS)),
+        builder.icmp_signed(">=", channels, _number(VECTORS * kind.lanes)),
+    )
 
 
 def load_patch(
@@ -133,10 +176,17 @@ def load_patch(
 @primitive(load_patch, _patch_of, ARRAY, INTEGER, INTEGER, INTEGER, INTEGER)
 def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
     kind, (pointer, i, step, stop, channels) = VectorType(kinds[0].dtype), values
-    places = _places(builder, kind, pointer, i, step)
-    masks = _masks(builder, kind, _number(0), stop, channels)
-    loaded = [read_some(builder, kind, *pair) for pair in zip(places, masks, strict=True)]
-    return packed(builder, kind, loaded)
+
+    def make(pixel: _Pixel) -> list[ir.Value]:
+        loaded, place = [], i
+        for j in range(PIXELS):
+            there = builder.icmp_signed("<", _number(j), stop)
+            loaded += pixel.read(pointer, place, there)
+            place = builder.add(place, step)
+        return loaded
+
+    whole = _is_whole(builder, kind, stop, channels)
+    return packed(builder, kind, _whole_or_not(builder, kind, whole, channels, make))
 
 
 def store_patch(
@@ -152,20 +202,18 @@ def store_patch(
 @primitive(store_patch, nothing, ARRAY, INTEGER, INTEGER, types.UniTuple, INTEGER, INTEGER)
 def _(builder: Any, kinds: Any, values: Any) -> None:
     kind, (pointer, i, step, patch, stop, channels) = kinds[3].dtype, values
-    vectors = [builder.extract_value(patch, j) for j in range(PIXELS * VECTORS)]
-    places = _places(builder, kind, pointer, i, step)
-    whole = builder.and_(
-        builder.icmp_signed(">=", stop, _number(PIXELS)),
-        builder.icmp_signed(">=", channels, _number(VECTORS * kind.lanes)),
-    )
-    with builder.if_else(whole) as (then, otherwise):
-        with then:
-            for vector, place in zip(vectors, places, strict=True):
-                write(builder, kind, vector, place)
-        with otherwise:
-            masks = _masks(builder, kind, _number(0), stop, channels)
-            for vector, place, mask in zip(vectors, places, masks, strict=True):
-                write_some(builder, kind, vector, place, mask)
+    vectors = unpacked(builder, patch)
+
+    def make(pixel: _Pixel) -> list[ir.Value]:
+        place = i
+        for j in range(PIXELS):
+            there = builder.icmp_signed("<", _number(j), stop)
+            pixel.write(pointer, place, vectors[j * VECTORS : (j + 1) * VECTORS], there)
+            place = builder.add(place, step)
+        return []
+
+    whole = _is_whole(builder, kind, stop, channels)
+    _whole_or_not(builder, kind, whole, channels, make)
 
 
 def add_patches(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
@@ -175,7 +223,7 @@ def add_patches(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...]) -> tuple[n
 
 @primitive(add_patches, lambda a, b: a, types.UniTuple, types.UniTuple)
 def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
-    pairs = [[builder.extract_value(v, j) for v in values] for j in range(PIXELS * VECTORS)]
+    pairs = zip(*[unpacked(builder, value) for value in values], strict=True)
     return packed(builder, kinds[0].dtype, [builder.fadd(*pair) for pair in pairs])
 
 
@@ -191,169 +239,174 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
         broadcast(builder, kind, number_as(builder, kind, given, limit))
         for given, limit in zip(kinds[1:], limits, strict=True)
     ]
-    vectors = [builder.extract_value(patch, j) for j in range(PIXELS * VECTORS)]
+    vectors = unpacked(builder, patch)
     return packed(builder, kind, [bent(builder, kind, v, *numbers) for v in vectors])
 
 
-def _seen_patch(
-    x: np.ndarray, i: int, step: int, tap: np.ndarray, first: int, channels: int
+class Runs(NamedTuple):
+    """The two sums over runs of so many taps."""
+
+    add: Callable[..., Any]
+    sum: Callable[..., Any]
+
+
+# Of both: x, i and step tell where columns lie; then come `seen` and the number of its runs, whether
+# all columns are there, and all channels; the patch's first pixel; how many channels are there.
+_RUNS = (ARRAY, INTEGER, INTEGER, ARRAY, INTEGER, types.Boolean, INTEGER, INTEGER)
+# An array with the weights of taps, the channel to begin with, and the distance from tap to tap.
+_WEIGHTS = ARRAY, INTEGER, INTEGER
+
+
+@cache
+def runs_of(width: int) -> Runs:
+    """The sums over the first `count` runs, at least 1, of `width` taps each."""
+
+    def add_runs(
+        totals: tuple[np.ndarray, ...],
+        x: np.ndarray,
+        i: int,
+        step: int,
+        seen: np.ndarray,
+        count: int,
+        inside: bool,
+        first: int,
+        channels: int,
+        weight: np.ndarray,
+        c: int,
+        across: int,
+    ) -> tuple[np.ndarray, ...]:
+        """Each total adds what its pixel sees times the taps' weights from channel c on.
+
+        `inside` tells that all columns and channels are there.
+        """
+        sums = np.array(totals).reshape(PIXELS, -1)
+        for run in seen.reshape(-1, SEEN)[:count]:
+            columns = _seen_columns(x, i, step, run, width, first, channels)
+            many = columns.shape[1]
+            for tap in range(width):
+                begin = run[0] + tap * across + c
+                sums[:, :many] += columns[tap : tap + PIXELS] * weight[begin : begin + many]
+        return tuple(sums.reshape(PIXELS * VECTORS, -1))
+
+    @primitive(add_runs, lambda totals, *_: totals, types.UniTuple, *_RUNS, *_WEIGHTS)
+    def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
+        kind, (totals, *common, weight, c, across) = kinds[0].dtype, values
+
+        def step_of(pixel: _Pixel, used: Any, column: Any, sums: Any) -> list[ir.Value]:
+            places = _steps(builder, builder.add(used, c), across, width)
+            taps, sums = [pixel.read(weight, place) for place in places], list(sums)
+            for k in range(PIXELS + width - 1):
+                vectors = column(k)
+                for j, tap in _meetings(k, width):
+                    for v, vector in enumerate(vectors, j * VECTORS):
+                        sums[v] = fused(builder, kind, vector, taps[tap][v % VECTORS], sums[v])
+            return sums
+
+        sums = _each_run(builder, kind, common, unpacked(builder, totals), step_of)
+        return packed(builder, kind, sums)
+
+    def sum_runs(
+        patch: tuple[np.ndarray, ...],
+        stop: int,
+        x: np.ndarray,
+        i: int,
+        step: int,
+        seen: np.ndarray,
+        count: int,
+        inside: bool,
+        first: int,
+        channels: int,
+        sums: np.ndarray,
+        c: int,
+        across: int,
+    ) -> None:
+        """Of each tap, sums[its weights + c :] += Σ over pixels j < stop of the patch times what
+        is seen through it; `inside` as of `add_runs`, and all pixels are there."""
+        factors = np.array(patch).reshape(PIXELS, -1)[: max(0, stop)]
+        for run in seen.reshape(-1, SEEN)[:count]:
+            columns = _seen_columns(x, i, step, run, width, first, channels)
+            many = columns.shape[1]
+            for tap in range(width):
+                begin = run[0] + tap * across + c
+                products = columns[tap : tap + len(factors)] * factors[:, :many]
+                sums[begin : begin + many] += products.sum(axis=0)
+
+    @primitive(sum_runs, nothing, types.UniTuple, INTEGER, *_RUNS, *_WEIGHTS)
+    def _(builder: Any, kinds: Any, values: Any) -> None:
+        kind, (patch, stop, *common, target, c, across) = kinds[0].dtype, values
+        factors = unpacked(builder, patch)
+        there = [builder.icmp_signed("<", _number(j), stop) for j in range(PIXELS)]
+
+        def step_of(pixel: _Pixel, used: Any, column: Any, _: Any) -> list[ir.Value]:
+            places = _steps(builder, builder.add(used, c), across, width)
+            taps = [pixel.read(target, place) for place in places]
+            for k in range(PIXELS + width - 1):
+                vectors = column(k)
+                for j, tap in _meetings(k, width):
+                    sums = taps[tap]
+                    for v, vector in enumerate(vectors):
+                        more = fused(builder, kind, vector, factors[j * VECTORS + v], sums[v])
+                        # A pixel that is not there is 0, but 0 times infinity would be NaN.
+                        apart = pixel.bits is not None
+                        sums[v] = builder.select(there[j], more, sums[v]) if apart else more
+            for place, sums in zip(places, taps, strict=True):
+                pixel.write(target, place, sums)
+            return []
+
+        _each_run(builder, kind, common, [], step_of)
+
+    return Runs(add_runs, sum_runs)
+
+
+def _seen_columns(
+    x: np.ndarray, i: int, step: int, run: np.ndarray, width: int, first: int, channels: int
 ) -> np.ndarray:
-    """What the patch from pixel `first` of a row sees through a tap: (PIXELS, channels), zeros
-    where that is nothing."""
-    patch = np.zeros((PIXELS, max(0, min(channels, VECTORS * lanes(x)))), x.dtype)
-    for j in range(PIXELS):
-        if tap[2] <= first + j < tap[3]:
-            begin = i + tap[1] + j * step
-            patch[j] = x[begin : begin + patch.shape[1]]
-    return patch
+    """What the patch from pixel `first` of a row sees through a run: (PIXELS + width - 1,
+    channels), zeros where that is nothing."""
+    columns = PIXELS + width - 1
+    found = np.zeros((columns, max(0, min(channels, VECTORS * lanes(x)))), x.dtype)
+    for k in range(columns):
+        if run[2] <= first + k < run[3]:
+            begin = i + run[1] + k * step
+            found[k] = x[begin : begin + found.shape[1]]
+    return found
 
 
-def _each_tap(
+def _meetings(k: int, width: int) -> list[tuple[int, int]]:
+    """The pixels of a patch that see column k of it, and through which tap of a run."""
+    return [(k - tap, tap) for tap in range(width) if 0 <= k - tap < PIXELS]
+
+
+def _steps(builder: Any, i: ir.Value, step: ir.Value, count: int) -> list[ir.Value]:
+    """i, i + step, ..."""
+    return [builder.add(i, builder.mul(step, _number(j))) for j in range(count)]
+
+
+def _each_run(
     builder: Any,
     kind: VectorType,
     values: list[ir.Value],
     carried: list[ir.Value],
-    step_of: Callable[[ir.Value, list[ir.Value], Any, Any], list[ir.Value]],
+    step_of: Callable[[_Pixel, ir.Value, Any, list[ir.Value]], list[ir.Value]],
 ) -> list[ir.Value]:
-    """A loop over the taps, once for patches that all see through all taps, whose loads need no
-    masks, and once for the others. `step_of` makes the body of it, from where the tap's weights
-    are, the places of what it sees, and their masks."""
+    """A loop over runs. `step_of` makes the body of it, given where the run's weights are and a
+    function that reads a column."""
     x, i, step, seen, count, inside, first, channels = values
-    outcomes = []
-    with builder.if_else(inside) as branches:
-        for whole, branch in zip((True, False), branches, strict=True):
-            with branch:
-                bits = None if whole else _channel_bits(builder, kind, channels)
-                loop = Loop(builder, "tap", count, carried)
-                row = builder.gep(seen, [builder.mul(loop.index, _number(SEEN))])
-                used, begin, low, high = [
-                    builder.load(builder.gep(row, [_number(j)])) for j in range(SEEN)
-                ]
-                places = _places(builder, kind, x, builder.add(i, begin), step)
-                masks = None
-                if not whole:
-                    low, high = builder.sub(low, first), builder.sub(high, first)
-                    masks = _masks(builder, kind, low, high, channels)
-                sums = step_of(used, places, masks, (bits, loop.values))
-                loop.end(sums)
-                outcomes.append((sums, builder.block))
-    return _merged(builder, outcomes)
 
+    def make(pixel: _Pixel) -> list[ir.Value]:
+        loop = Loop(builder, "run", count, carried)
+        row = builder.gep(seen, [builder.mul(loop.index, _number(SEEN))])
+        used, begin, low, high = [builder.load(builder.gep(row, [_number(j)])) for j in range(SEEN)]
+        place = builder.add(i, begin)
 
-def _merged(builder: Any, outcomes: list[tuple[list[ir.Value], Any]]) -> list[ir.Value]:
-    """Values that two branches end with."""
-    merged = []
-    for values in zip(*[values for values, _ in outcomes], strict=True):
-        phi = builder.phi(values[0].type)
-        for value, (_, block) in zip(values, outcomes, strict=True):
-            phi.add_incoming(value, block)
-        merged.append(phi)
-    return merged
+        def column(k: int) -> list[ir.Value]:
+            at = builder.add(first, _number(k))
+            after = builder.icmp_signed("<=", low, at)
+            there = builder.and_(after, builder.icmp_signed("<", at, high))
+            return pixel.read(x, builder.add(place, builder.mul(step, _number(k))), there)
 
+        sums = step_of(pixel, used, column, loop.values)
+        loop.end(sums)
+        return sums
 
-def add_taps(
-    totals: tuple[np.ndarray, ...],
-    x: np.ndarray,
-    i: int,
-    step: int,
-    seen: np.ndarray,
-    count: int,
-    inside: bool,
-    first: int,
-    channels: int,
-    weight: np.ndarray,
-    c: int,
-) -> tuple[np.ndarray, ...]:
-    """Each total adds, over the first `count` taps, at least 1, what its pixel sees times the
-    tap's weights from channel c on. `inside` tells that the whole patch sees through all."""
-    sums = np.array(totals).reshape(PIXELS, -1)
-    for tap in seen.reshape(-1, SEEN)[:count]:
-        patch = _seen_patch(x, i, step, tap, first, channels)
-        width = patch.shape[1]
-        sums[:, :width] += patch * weight[tap[0] + c : tap[0] + c + width]
-    return tuple(sums.reshape(PIXELS * VECTORS, -1))
-
-
-def _read_pixel(
-    builder: Any, kind: VectorType, bits: list[ir.Value] | None, pointer: ir.Value, i: ir.Value
-) -> list[ir.Value]:
-    """The vectors of one pixel, or of weights, from element i on."""
-    loaded = []
-    for v in range(VECTORS):
-        place = address(builder, kind, pointer, builder.add(i, _number(v * kind.lanes)))
-        if bits is None:
-            loaded.append(read(builder, kind, place))
-        else:
-            loaded.append(read_some(builder, kind, place, _mask(builder, kind, bits[v])))
-    return loaded
-
-
-_TAPS = (ARRAY, INTEGER, INTEGER, ARRAY, INTEGER, BOOLEAN, INTEGER, INTEGER)
-
-
-@primitive(add_taps, lambda totals, *_: totals, types.UniTuple, *_TAPS, ARRAY, INTEGER)
-def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
-    kind, (totals, *common, weight, c) = kinds[0].dtype, values
-
-    def step_of(used: Any, places: Any, masks: Any, state: Any) -> list[ir.Value]:
-        bits, sums = state
-        weights = _read_pixel(builder, kind, bits, weight, builder.add(used, c))
-        done = []
-        for j, place in enumerate(places):
-            seen = _read(builder, kind, place, masks and masks[j])
-            done.append(fused(builder, kind, seen, weights[j % VECTORS], sums[j]))
-        return done
-
-    sums = [builder.extract_value(totals, j) for j in range(PIXELS * VECTORS)]
-    return packed(builder, kind, _each_tap(builder, kind, common, sums, step_of))
-
-
-def _read(builder: Any, kind: VectorType, place: ir.Value, mask: ir.Value | None) -> ir.Value:
-    if mask is None:
-        return read(builder, kind, place)
-    return read_some(builder, kind, place, mask)
-
-
-def sum_taps(
-    patch: tuple[np.ndarray, ...],
-    x: np.ndarray,
-    i: int,
-    step: int,
-    seen: np.ndarray,
-    count: int,
-    inside: bool,
-    first: int,
-    channels: int,
-    sums: np.ndarray,
-    c: int,
-) -> None:
-    """Of each tap, sums[tap's weights + c :] += Σ over pixels of the patch times what is seen
-    through it; else as `add_taps`."""
-    factors = np.array(patch).reshape(PIXELS, -1)
-    for tap in seen.reshape(-1, SEEN)[:count]:
-        other = _seen_patch(x, i, step, tap, first, channels)
-        width = other.shape[1]
-        sums[tap[0] + c : tap[0] + c + width] += (other * factors[:, :width]).sum(axis=0)
-
-
-@primitive(sum_taps, nothing, types.UniTuple, *_TAPS, ARRAY, INTEGER)
-def _(builder: Any, kinds: Any, values: Any) -> None:
-    kind, (patch, *common, target, c) = kinds[0].dtype, values
-    factors = [builder.extract_value(patch, j) for j in range(PIXELS * VECTORS)]
-
-    def step_of(used: Any, places: Any, masks: Any, state: Any) -> list[ir.Value]:
-        bits, _ = state
-        at = builder.add(used, c)
-        sums = _read_pixel(builder, kind, bits, target, at)
-        for j, place in enumerate(places):
-            seen, v = _read(builder, kind, place, masks and masks[j]), j % VECTORS
-            sums[v] = fused(builder, kind, seen, factors[j], sums[v])
-        for v, total in enumerate(sums):
-            place = address(builder, kind, target, builder.add(at, _number(v * kind.lanes)))
-            if bits is None:
-                write(builder, kind, total, place)
-            else:
-                write_some(builder, kind, total, place, _mask(builder, kind, bits[v]))
-        return []
-
-    _each_tap(builder, kind, common, [], step_of)
+    return _whole_or_not(builder, kind, inside, channels, make)
