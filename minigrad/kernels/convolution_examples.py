@@ -12,6 +12,7 @@ from itertools import product
 
 import numpy as np
 
+from minigrad.kernels import depthwise
 from minigrad.kernels.convolution import convolve, convolve_input_grad, convolve_weight_grad
 from minigrad.kernels.one_channel import WIDTHS
 from minigrad.kernels.target import target
@@ -24,7 +25,6 @@ __all__ = ["examples"]
 Pair = tuple[int, int]
 
 ONES = (1, 1)
-AROUND = ((1, 1), (1, 1))
 NONE = ((0, 0), (0, 0))
 
 
@@ -37,9 +37,8 @@ def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
         yield partial(_forward, dtype, (1, 1, 1, rows), (columns, 1, 1, 1), NONE)
         yield partial(_weight_grad, dtype, (1, rows, 1, 1), (columns, rows, 1, 1), NONE)
     yield partial(_forward, dtype, (1, 1, 5, 5), (1, 1, 5, 5), ((2, 2), (2, 2)))
-    deep = (1, 2, 5, 5), (2, 1, 3, 3)
-    for example in (_forward, _input_grad, _weight_grad):
-        yield partial(example, dtype, *deep, AROUND, groups=2)
+    for width, example in product((1, *depthwise.WIDTHS), (_forward, _input_grad, _weight_grad)):
+        yield partial(example, dtype, (1, 2, 1, width), (2, 1, 1, width), NONE, groups=2)
     for width, filters in product(WIDTHS, (1, wide)):
         shapes = (1, 1, 1, MOST_ROWS + width - 1), (filters, 1, 1, width)
         yield partial(_forward, dtype, *shapes, NONE)

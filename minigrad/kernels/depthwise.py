@@ -7,6 +7,7 @@ over runs of taps that see neighbouring pixels.
 
 from __future__ import annotations
 
+import math
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -17,24 +18,24 @@ from minigrad.kernels.finish import Finish
 from minigrad.kernels.jit import Kernel, inner, kernel, prange
 from minigrad.kernels.pixel_vectors import (
     PIXELS,
-    SEEN,
     VECTORS,
     add_patches,
     bend_patch,
     load_patch,
-    runs_of,
     store_patch,
 )
 from minigrad.kernels.problem import Problem
 from minigrad.kernels.simd import lanes
+from minigrad.kernels.streaming import prefetch
+from minigrad.kernels.tap_runs import SEEN, runs_of
 from minigrad.kernels.window import Lengths
 
-__all__ = ["forward", "input_grad", "suits", "weight_grad"]
+__all__ = ["WIDTHS", "forward", "input_grad", "suits", "weight_grad"]
 
 # The sum over pixels is taken in so many parts, which are added in order.
 PARTS = 16
 # Lengths of a filter's row that its taps are one run of; else every tap is a run of its own.
-WIDTHS = 3, 5, 7
+WIDTHS = 3, 5
 
 
 def suits(problem: Problem) -> bool:
@@ -104,10 +105,7 @@ def _correlate(
 
 def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """The gradient of the weight (C, 1, *taps)."""
-    parts, sight = (
-        min(PARTS, problem.images * problem.out[0] * problem.out[1]),
-        _sight(problem, False),
-    )
+    parts, sight = min(PARTS, problem.images * math.prod(problem.out[:2])), _sight(problem, False)
     sums = np.empty((parts, problem.taps, problem.channels), problem.dtype)
     products(sight.width)(x, grad, sums, sight.times, sight.shifts)
     total = np.add.reduce(sums, axis=0).T
@@ -143,6 +141,14 @@ def seen_by(
     return count, first, stop
 
 
+@inner
+def fetch_patch(x: np.ndarray, i: int, step: int) -> None:
+    """Have the patch at x[i] fetched into the second cache, wherever that is."""
+    for j in range(PIXELS):
+        for v in range(VECTORS):
+            prefetch(x, i + j * step + v * lanes(x))
+
+
 @cache
 def correlation(width: int) -> Kernel:
     """The kernel of the way forward and of the gradient of x, over runs of `width` taps."""
@@ -173,11 +179,15 @@ def correlation(width: int) -> Kernel:
                 count, low, high = seen_by(
                     row, depth, height, phase, pixels, x.shape, width, times, shifts, over, seen
                 )
+                # Of what this row sees, the next one sees all but what lies a row further.
+                ahead = runs[max(0, count - 1) * SEEN + 1] + x.shape[3] * C
                 for first in range(0, pixels, PIXELS):
                     place, stop = (row * pitch + phase + first * over[2]) * C, pixels - first
                     among = low <= first and first + PIXELS <= high
                     for c in range(0, C, wide):
                         left = C - c
+                        if count > 0:
+                            fetch_patch(flat, ahead + first * x_step + c, x_step)
                         # All pixels begin with the same bias.
                         totals = load_patch(bias, c, 0, PIXELS, left)
                         if count > 0:
@@ -222,11 +232,15 @@ def products(width: int) -> Kernel:
                 )
                 if count == 0:
                     continue
+                # Of what this row sees, the next one sees all but what lies a row further.
+                ahead = runs[(count - 1) * SEEN + 1] + x.shape[3] * C
                 for first in range(0, pixels, PIXELS):
                     place, stop = (row * pixels + first) * C, pixels - first
                     among = low <= first and first + PIXELS <= high
                     for c in range(0, C, wide):
                         left = C - c
+                        fetch_patch(flat, ahead + first * x_step + c, x_step)
+                        fetch_patch(source, place + pixels * C + c, C)
                         sum_runs(
                             load_patch(source, place + c, C, stop, left), stop,
                             flat, first * x_step + c, x_step, runs, count,
