@@ -16,7 +16,7 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from minigrad.kernels import reference
+from minigrad.kernels import depthwise, reference
 from minigrad.kernels.convolution import (
     algorithms,
     convolve,
@@ -144,8 +144,17 @@ def _matrix_products(draw: Any) -> Shape:
 
 @st.composite
 def _depthwise(draw: Any) -> Shape:
+    """Of every kind, and with rows of taps that see pixels next to each other."""
     channels = st.sampled_from([2, 3, 5, 15, 16, 17, 33, 70])
-    return draw(_direct(channels))._replace(depth=1, filters=1)
+    shape = draw(_direct(channels))._replace(depth=1, filters=1)
+    if draw(st.booleans()):
+        return shape
+    return shape._replace(
+        out=(*shape.out[:-1], draw(st.sampled_from([1, 3, 4, 6, 13]))),
+        kernel=(*shape.kernel[:-1], draw(st.sampled_from(depthwise.WIDTHS))),
+        stride=(*shape.stride[:-1], 1),
+        dilation=(*shape.dilation[:-1], 1),
+    )
 
 
 @st.composite

@@ -251,6 +251,7 @@ def every_pass(dtype: Any) -> dict[str, Callable[[], np.ndarray]]:
     made = {}
     for name, x, weight, window in (
         ("depthwise", (3, 19, 18, 17), (19, 1, 3, 2), ((2, 1), ((1, 0), (2, 1)), ONES, 19)),
+        ("depthwise", (3, 70, 18, 17), (70, 1, 3, 3), (ONES, AROUND, ONES, 70)),
         ("winograd", (2, 32, 16, 15), (32, 32, 3, 3), (ONES, AROUND, ONES, 1)),
         ("winograd", (3, 32, 33, 36), (32, 32, 3, 3), (ONES, AROUND, ONES, 1)),
         ("matrix product", (3, 30, 19, 17), (18, 30, 1, 1), PLAIN),
@@ -377,6 +378,19 @@ def test_results_stored_past_the_caches(
             found.append((y, convolve_input_grad(grad, weight, size, *window)))
         for past, ordinary in zip(*found, strict=True):
             np.testing.assert_array_equal(past, ordinary)
+
+
+@pytest.mark.parametrize("channels", [3, 40])
+def test_infinity_stays_with_the_taps_that_see_it(channels: int) -> None:
+    # Six pixels are not whole patches; the first tap of a row does not see the last pixel.
+    x, grad = np.ones((2, 1, channels, 3, 6), np.float32)
+    x[..., -1] = np.inf
+    window = ONES, AROUND, ONES, channels
+    found = convolve_weight_grad(x, grad, (3, 3), *window)
+    assert np.isfinite(found[..., 0]).all() and np.isinf(found[..., 1:]).all()
+    weight = np.ones((channels, 1, 3, 3), np.float32)
+    y = convolve(x, weight, None, (3, 6), *window)
+    assert np.isfinite(y[..., :4]).all() and np.isinf(y[..., 4:]).all()
 
 
 def test_padding_far_beyond_the_input() -> None:

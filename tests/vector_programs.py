@@ -138,9 +138,11 @@ def of_convolutions(dtype: type) -> np.ndarray:
     """The three passes of small convolutions by each algorithm."""
     wide = target.lanes(4)
     ones, around, none = (1, 1), ((1, 1), (1, 1)), ((0, 0), (0, 0))
+    deep = 2 * wide + 3
     results = []
     for x, weight, out, padding, groups in (
         ((1, 3, 4, 5), (3, 1, 2, 2), (3, 4), none, 3),
+        ((1, deep, 3, 9), (deep, 1, 2, 3), (4, 9), around, deep),
         ((1, wide, 4, 3), (wide + 1, wide, 3, 3), (4, 3), around, 1),
         ((1, wide, 3, 2), (wide, wide, 5, 5), (3, 2), ((2, 2), (2, 2)), 1),
         ((2, 3, 3, 2), (5, 3, 1, 1), (3, 2), none, 1),
