@@ -28,7 +28,7 @@ from minigrad.kernels.one_channel import WIDTHS
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import MOST_ROWS, Tiling, tiling_for
 from minigrad.kernels.winograd import FEW_TILES
-from minigrad.kernels.winograd_transform import TAPS, outputs
+from minigrad.kernels.winograd_points import FILTERINGS
 
 __all__ = ["Case", "arguments", "check", "convolutions", "drawn", "lay_out"]
 
@@ -187,10 +187,9 @@ def _few_channels(draw: Any) -> Shape:
 
 def _winograd_tilings(shape: Shape) -> set[Tiling]:
     """The tilings that the three passes work with."""
-    size = _input_size(shape)
     tiles, back = [
-        shape.images * math.prod([-(-n // _side(shape)) for n in lengths])
-        for lengths in (shape.out, size)
+        shape.images * math.prod([-(-n // side) for n in lengths])
+        for lengths, side in ((shape.out, _side(shape)), (_input_size(shape), _side(shape, True)))
     ]
     pairs = (tiles, shape.filters), (back, shape.depth), (shape.depth, shape.filters)
     return {tiling_for(*pair, FLOAT32) for pair in pairs}
@@ -203,10 +202,11 @@ def _winograd_shapes(tilings: int, few: bool) -> list[Shape]:
     paddings = ((1, 1), (1, 1)), ((0, 0), (0, 0)), ((2, 1), (0, 3)), ((4, 0), (1, 2))
     channels = wide, wide + 1, 2 * wide - 3, 2 * wide, 3 * wide + 1
     sizes = (4, 4), (7, 3), (8, 12), (13, 11), (16, 15), (33, 36), (48, 62)
+    kinds = [(taps, stride) for taps, stride, back in FILTERINGS if not back]
     all_shapes = [
-        Shape(images, depth, filters, 1, out, (taps, taps), ones, padding, ones, (0, 0))
-        for images, depth, filters, taps, out, padding in product(
-            (1, 2, 3), channels, channels, TAPS, sizes, paddings
+        Shape(images, depth, filters, 1, out, (taps,) * 2, (step,) * 2, padding, ones, (0, 0))
+        for images, depth, filters, (taps, step), out, padding in product(
+            (1, 2, 3), channels, channels, kinds, sizes, paddings
         )
     ]
     found = [shape for shape in all_shapes if _few(shape) == few]
@@ -222,9 +222,10 @@ def _few(shape: Shape) -> bool:
     return shape.images * math.prod([-(-n // _side(shape)) for n in shape.out]) <= FEW_TILES
 
 
-def _side(shape: Shape) -> int:
-    """Of a tile of the output."""
-    return outputs(shape.kernel[0])
+def _side(shape: Shape, back: bool = False) -> int:
+    """Of a tile of the output, or of the gradient of the input."""
+    stride = shape.stride[0]
+    return FILTERINGS[shape.kernel[0], stride, back and stride > 1].outputs
 
 
 @st.composite

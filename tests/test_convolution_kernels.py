@@ -144,21 +144,25 @@ def test_drawn_convolutions_with_narrower_vectors(name: str) -> None:
 
 
 def random_arrays(
-    channels: int, filters: int, size: tuple[int, int], images: int = 1
+    channels: int, filters: int, size: tuple[int, int], stride: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, weight, grad of a padded 3x3 convolution whose results have variance 1."""
+    """x, weight, grad of a padded 3x3 convolution whose results have this size."""
     rng = np.random.default_rng(channels)
-    shapes = (images, channels, *size), (filters, channels, 3, 3), (images, filters, *size)
+    seen = size[0] * stride, size[1] * stride
+    shapes = (1, channels, *seen), (filters, channels, 3, 3), (1, filters, *size)
     return tuple([rng.normal(size=shape).astype(np.float32) for shape in shapes])
 
 
-def largest_errors(channels: int, filters: int, size: tuple[int, int]) -> dict[str, float]:
+def largest_errors(
+    channels: int, filters: int, size: tuple[int, int], stride: int
+) -> dict[str, float]:
     """Of the three passes, against float64, on results of variance 1."""
-    x, weight, grad = random_arrays(channels, filters, size)
-    window = ONES, AROUND, ONES, 1
+    x, weight, grad = random_arrays(channels, filters, size, stride)
+    window = (stride, stride), AROUND, ONES, 1
+    back = weight / np.float32(np.sqrt(9 * filters) / stride)
     calls = {
         "convolve": (x, weight / np.float32(np.sqrt(9 * channels)), None, size),
-        "convolve_input_grad": (grad, weight / np.float32(np.sqrt(9 * filters)), size),
+        "convolve_input_grad": (grad, back, x.shape[2:]),
         "convolve_weight_grad": (x, grad / np.float32(np.sqrt(size[0] * size[1])), (3, 3)),
     }
     errors = {}
@@ -169,24 +173,28 @@ def largest_errors(channels: int, filters: int, size: tuple[int, int]) -> dict[s
     return errors
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("channels", "filters"), [(512, 32), (32, 512)])
 @pytest.mark.parametrize(("mode", "bound"), [("fast", 2e-5), ("strict", 3e-6)])
-def test_the_error_at_512_channels(mode: Any, bound: float, channels: int, filters: int) -> None:
+def test_the_error_at_512_channels(
+    mode: Any, bound: float, channels: int, filters: int, stride: int
+) -> None:
     with precision(mode):
-        window = ONES, AROUND, ONES, 1
-        shapes = (1, channels, 16, 15), (filters, channels, 3, 3), (16, 15)
+        window = (stride, stride), AROUND, ONES, 1
+        shapes = (1, channels, 16 * stride, 15 * stride), (filters, channels, 3, 3), (16, 15)
         assert algorithms(*shapes, *window) == ("winograd" if mode == "fast" else "direct")
-        errors = largest_errors(channels, filters, (16, 15))
+        errors = largest_errors(channels, filters, (16, 15), stride)
     assert max(errors.values()) <= bound, errors
     # Float32 must have been at work: neither bound is met by chance.
     assert min(errors.values()) > 0
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("mode", "bound"), [("fast", 2e-5), ("strict", 3e-6)])
-def test_the_error_over_many_tiles(mode: Any, bound: float) -> None:
+def test_the_error_over_many_tiles(mode: Any, bound: float, stride: int) -> None:
     with precision(mode):
-        errors = largest_errors(512, 48, (56, 56))
+        errors = largest_errors(512, 48, (56, 56), stride)
     assert max(errors.values()) <= bound, errors
 
 
@@ -199,6 +207,9 @@ def test_the_error_over_many_tiles(mode: Any, bound: float) -> None:
         ((1, 64, 9, 9), (64, 64, 3, 3), (9, 9), (ONES, AROUND, ONES, 1), np.float64, "direct"),
         ((1, 3, 9, 9), (64, 3, 3, 3), (9, 9), (ONES, AROUND, ONES, 1), np.float32, "direct"),
         ((1, 64, 9, 9), (64, 64, 3, 3), (5, 5), ((2, 2), AROUND, ONES, 1), np.float32, "direct"),
+        ((1, 64, 16, 9), (64, 64, 3, 3), (8, 4), ((2, 2), AROUND, ONES, 1), "f4", "winograd"),
+        ((1, 64, 16, 16), (64, 64, 3, 3), (8, 16), ((2, 1), AROUND, ONES, 1), "f4", "direct"),
+        ((1, 64, 12, 12), (64, 64, 3, 3), (4, 4), ((3, 3), AROUND, ONES, 1), "f4", "direct"),
         ((1, 8, 9, 9), (8, 8, 1, 1), (5, 5), ((2, 2), *PLAIN[1:]), np.float32, "matrix product"),
         ((1, 8, 9, 9), (8, 8, 1, 1), (11, 11), (ONES, AROUND, ONES, 1), np.float32, "direct"),
         ((1, 1, 9, 9), (1, 1, 3, 3), (7, 7), PLAIN, np.float32, "direct"),
@@ -254,6 +265,7 @@ def every_pass(dtype: Any) -> dict[str, Callable[[], np.ndarray]]:
         ("depthwise", (3, 70, 18, 17), (70, 1, 3, 3), (ONES, AROUND, ONES, 70)),
         ("winograd", (2, 32, 16, 15), (32, 32, 3, 3), (ONES, AROUND, ONES, 1)),
         ("winograd", (3, 32, 33, 36), (32, 32, 3, 3), (ONES, AROUND, ONES, 1)),
+        ("winograd", (3, 32, 32, 63), (32, 32, 3, 3), ((2, 2), AROUND, ONES, 1)),
         ("matrix product", (3, 30, 19, 17), (18, 30, 1, 1), PLAIN),
         ("direct", (3, 6, 19, 17), (18, 3, 3, 2), ((2, 1), ((1, 0), (2, 1)), (1, 2), 2)),
         ("one channel", (19, 1, 9, 33), (7, 1, 2, 3), ((2, 1), ((1, 0), (2, 1)), (2, 1), 1)),
@@ -365,7 +377,7 @@ def test_results_stored_past_the_caches(
 ) -> None:
     # Whole cache lines of channels, and less; both signs of the epilogue.
     for channels, filters in ((32, 48), (48, 33)):
-        x, weight, _ = random_arrays(channels, filters, size)
+        x, weight, _ = random_arrays(channels, filters, size, 1)
         x, weight = x.astype(dtype), weight[:, :, : kernel[0], : kernel[1]].astype(dtype)
         side = kernel[0] // 2
         out = tuple([(n + 2 * side - kernel[0]) // stride[0] + 1 for n in size])

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vector_programs import MATRICES
 
 from minigrad.kernels.target import Target, available, target
-from minigrad.kernels.winograd_points import TILE, B, powers
-from minigrad.kernels.winograd_transform import TAPS, outputs
+from minigrad.kernels.winograd_points import FILTERINGS, Kind
 
 PROGRAM = Path(__file__).with_name("vector_programs.py")
 
@@ -101,40 +101,48 @@ def test_the_widest_target_is_the_default() -> None:
         assert target == available()[0]
 
 
-def correlation(taps: int) -> np.ndarray:
-    """T with y[o] = Σ T[o, i, t] d[i] w[t]: F(7 - taps, taps) by its definition."""
-    table = np.zeros((outputs(taps), TILE, taps))
-    for o in range(outputs(taps)):
-        for t in range(taps):
-            table[o, o + t, t] = 1
+def correlation(kind: Kind) -> np.ndarray:
+    """T with y[o] = Σ T[o, i, t] d[i] w[t], by its definition."""
+    taps, stride, back = kind
+    filtering = FILTERINGS[kind]
+    table = np.zeros((filtering.outputs, filtering.seen, taps))
+    for o, i, t in np.ndindex(*table.shape):
+        # Back, pixels 2 j and 2 j + 1 are seen by what 2 outputs from j on see by tap 1, 0 and 2.
+        table[o, i, t] = 2 * i + 1 == o + t if back else i == stride * o + t
     return table
 
 
-@pytest.mark.parametrize("taps", TAPS)
-def test_winograd_s_matrices_compute_a_correlation(taps: int) -> None:
-    # y = Aᵀ [(G w) ∘ (Bᵀ d)], a bilinear function of w and d: its table is all there is to it.
-    A, G = powers(outputs(taps), False), powers(taps, True)
-    table = np.einsum("po,ip,pt->oit", A, B, G)
-    np.testing.assert_allclose(table, correlation(taps), rtol=0, atol=1e-15)
+@pytest.mark.parametrize("kind", FILTERINGS)
+def test_winograd_s_matrices_compute_a_correlation(kind: Kind) -> None:
+    # y = Aᵀ [(G w) ∘ (B d)], a bilinear function of w and d: its table is all there is to it.
+    filtering = FILTERINGS[kind]
+    A, B = filtering.A[filtering.sums], filtering.B[filtering.inputs]
+    table = np.einsum("po,pi,pt->oit", A, B, filtering.G)
+    np.testing.assert_allclose(table, correlation(kind), rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("taps", TAPS)
-def test_winograd_s_matrices_in_two_dimensions_and_for_the_filter(taps: int) -> None:
+@pytest.mark.parametrize("kind", FILTERINGS)
+def test_winograd_s_matrices_in_two_dimensions_and_for_the_filter(kind: Kind) -> None:
     rng = np.random.default_rng(0)
-    A, G = powers(outputs(taps), False), powers(taps, True)
-    d, w, g = (rng.normal(size=(n, n)) for n in (TILE, taps, outputs(taps)))
-    T = correlation(taps)
-    y = A.T @ ((G @ w @ G.T) * (B.T @ d @ B)) @ A
-    np.testing.assert_allclose(y, np.einsum("oit,pjs,ij,ts->op", T, T, d, w), atol=1e-13)
-    dw = G.T @ ((A @ g @ A.T) * (B.T @ d @ B)) @ G
-    np.testing.assert_allclose(dw, np.einsum("oit,pjs,ij,op->ts", T, T, d, g), atol=1e-13)
+    filtering = FILTERINGS[kind]
+    A, G, B, products = filtering.A, filtering.G, filtering.B, filtering.products
+    d, w, g = (rng.normal(size=(n, n)) for n in (filtering.seen, kind[0], filtering.outputs))
+    T = correlation(kind)
+    values, filters, given = ((M @ v @ M.T).reshape(-1) for M, v in ((B, d), (G, w), (A, g)))
+    sums = np.add.reduceat(
+        values[products.inputs] * filters[products.filters], products.firsts[:-1]
+    )
+    y = A.T @ sums.reshape(len(A), len(A)) @ A
+    np.testing.assert_allclose(y, np.einsum("oit,pjs,ij,ts->op", T, T, d, w), atol=1e-12)
+    found = np.zeros(len(G) ** 2)
+    found[products.filters] = values[products.inputs] * given[products.sums]
+    dw = G.T @ found.reshape(len(G), len(G)) @ G
+    np.testing.assert_allclose(dw, np.einsum("oit,pjs,ij,op->ts", T, T, d, g), atol=1e-12)
 
 
 def test_the_transforms_are_the_matrices(tmp_path: Path) -> None:
-    found = results(tmp_path)["transforms float64"].reshape(35, -1)
+    found = results(tmp_path)["transforms float64"].reshape(44, -1)
     n = found.shape[1]
-    x = np.random.default_rng(1).integers(-3, 4, 6 * n).astype(np.float64).reshape(6, n)
-    two, four, five = powers(2, False), powers(4, False), powers(5, True)
-    at_points = [two @ x[:2], four @ x[:4], five @ x[:5]]
-    expected = [B.T @ x, *at_points, two.T @ x, four.T @ x, five.T @ x]
-    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-13)
+    x = np.random.default_rng(1).integers(-3, 4, 9 * n).astype(np.float64).reshape(9, n)
+    expected = [matrix @ x[: matrix.shape[1]] for matrix in MATRICES]
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-12)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minigrad.kernels.constant_matrix import linear_map
 from minigrad.kernels.convolution import convolve, convolve_input_grad, convolve_weight_grad
 from minigrad.kernels.jit import kernel, prange
 from minigrad.kernels.simd import (
@@ -28,17 +29,26 @@ from minigrad.kernels.simd import (
 )
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling
-from minigrad.kernels.winograd_points import to_points, values
+from minigrad.kernels.winograd_points import FILTERINGS
 
-__all__ = ["DTYPES", "results"]
+__all__ = ["DTYPES", "MATRICES", "results"]
 
 DTYPES = np.float32, np.float64
-load_two, load_three, load_four, load_five, load_six = (loads(n) for n in range(2, 7))
-of_two, of_four, of_five = values(2, False), values(4, False), values(5, True)
-two_at_points, four_at_points, five_at_points = (of.at_points for of in (of_two, of_four, of_five))
-two_from_points, four_from_points, five_from_points = (
-    of.from_points for of in (of_two, of_four, of_five)
+# Rows that differ in signs, columns that do, both, and neither.
+MATRICES = (
+    FILTERINGS[3, 1, False].B,
+    FILTERINGS[5, 1, False].G,
+    FILTERINGS[3, 1, False].A.T,
+    FILTERINGS[3, 2, False].B,
+    FILTERINGS[3, 2, True].A.T,
+    FILTERINGS[3, 2, False].G.T,
+    np.array([[1, 1, 2], [1, -1, 2], [-1.5, 1.5, 0], [0, 0, -1]]),
+    np.array([[1, 0], [-1, 0], [0, 3], [2, 5]]),
 )
+six_in, five_taps, four_out, strided_in, strided_out, strided_taps, both_ways, signs = (
+    linear_map(matrix) for matrix in MATRICES
+)
+load_two, load_three, load_five, load_six, load_nine = (loads(n) for n in (2, 3, 5, 6, 9))
 TILE = tiling(2, 3)
 start, multiply_add, add = TILE.start, TILE.multiply_add, TILE.add
 bend_tile, save = TILE.bend, TILE.save
@@ -86,17 +96,17 @@ def tiles(
 
 @kernel
 def transforms(x: np.ndarray, out: np.ndarray) -> None:
-    """The one-dimensional transforms: of 6, 2, 4, 5, 6, 6 and 6 vectors, one after the other."""
+    """Products with each of `MATRICES`, one below the other."""
     n = lanes(x)
     for _ in prange(1):
-        six = load_six(x, 0, n)
-        store_each(out, 0, n, to_points(x, six))
-        store_each(out, 6 * n, n, two_at_points(x, load_two(x, 0, n)))
-        store_each(out, 12 * n, n, four_at_points(x, load_four(x, 0, n)))
-        store_each(out, 18 * n, n, five_at_points(x, load_five(x, 0, n)))
-        store_each(out, 24 * n, n, two_from_points(x, six))
-        store_each(out, 26 * n, n, four_from_points(x, six))
-        store_each(out, 30 * n, n, five_from_points(x, six))
+        store_each(out, 0, n, six_in(x, load_six(x, 0, n)))
+        store_each(out, 6 * n, n, five_taps(x, load_five(x, 0, n)))
+        store_each(out, 12 * n, n, four_out(x, load_six(x, 0, n)))
+        store_each(out, 16 * n, n, strided_in(x, load_nine(x, 0, n)))
+        store_each(out, 25 * n, n, strided_out(x, load_nine(x, 0, n)))
+        store_each(out, 33 * n, n, strided_taps(x, load_nine(x, 0, n)))
+        store_each(out, 36 * n, n, both_ways(x, load_three(x, 0, n)))
+        store_each(out, 40 * n, n, signs(x, load_two(x, 0, n)))
 
 
 def whole_numbers(dtype: type, *shape: int) -> np.ndarray:
@@ -129,8 +139,8 @@ def of_tiles(dtype: type) -> np.ndarray:
 def of_transforms(dtype: type) -> np.ndarray:
     """What `transforms` writes."""
     n = target.lanes(np.dtype(dtype).itemsize)
-    out = np.zeros(35 * n, dtype)
-    transforms(whole_numbers(dtype, 6 * n), out)
+    out = np.zeros(44 * n, dtype)
+    transforms(whole_numbers(dtype, 9 * n), out)
     return out
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,12 @@ from minigrad.kernels.one_channel import WIDTHS
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import MOST_ROWS, tiling_for
 from minigrad.kernels.winograd import FEW_TILES
-from minigrad.kernels.winograd_transform import TAPS, outputs
+from minigrad.kernels.winograd_points import FILTERINGS, Kind
 
 __all__ = ["examples"]
 
 Pair = tuple[int, int]
+Shape = tuple[int, ...]
 
 ONES = (1, 1)
 NONE = ((0, 0), (0, 0))
@@ -45,15 +47,26 @@ def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
         yield partial(_weight_grad, dtype, *shapes, NONE)
     yield partial(_input_grad, dtype, (1, 1, 1, 2 * wide), (wide, 1, 1, 2 * wide), NONE)
     if dtype == np.float32:
-        for taps in TAPS:
-            side, around = outputs(taps), ((taps // 2, taps // 2),) * 2
-            for first in (1, FEW_TILES + 1):
-                for tiles, columns in _one_of_each_tiling(dtype, first):
-                    shapes = (tiles, wide, side, side), (columns, wide, taps, taps)
-                    yield partial(_forward, dtype, *shapes, around)
-            for channels, columns in _one_of_each_tiling(dtype, wide):
-                shapes = (1, channels, side, side), (columns, channels, taps, taps)
-                yield partial(_weight_grad, dtype, *shapes, around)
+        for kind in FILTERINGS:
+            yield from _of_winograd(dtype, kind)
+
+
+def _of_winograd(dtype: np.dtype, kind: Kind) -> Iterator[Callable[[], object]]:
+    """Images of a tile each; filters of a vector of channels, or for one."""
+    taps, stride, back = kind
+    wide, around = target.lanes(dtype.itemsize), ((taps // 2, taps // 2),) * 2
+    side = FILTERINGS[kind].outputs * (1 if back else stride)
+    for first in (1, FEW_TILES + 1):
+        for tiles, columns in _one_of_each_tiling(dtype, first):
+            if back:
+                shapes = (tiles, columns, side, side), (wide, columns, taps, taps)
+                yield partial(_input_grad, dtype, *shapes, around, stride=stride)
+            else:
+                shapes = (tiles, wide, side, side), (columns, wide, taps, taps)
+                yield partial(_forward, dtype, *shapes, around, stride=stride)
+    for channels, columns in [] if back else _one_of_each_tiling(dtype, wide):
+        shapes = (1, channels, side, side), (columns, channels, taps, taps)
+        yield partial(_weight_grad, dtype, *shapes, around, stride=stride)
 
 
 def _one_of_each_tiling(dtype: np.dtype, first: int) -> list[Pair]:
@@ -66,29 +79,27 @@ def _one_of_each_tiling(dtype: np.dtype, first: int) -> list[Pair]:
     return list(found.values())
 
 
-def _forward(
-    dtype: np.dtype, x: tuple[int, ...], weight: tuple[int, ...], padding: tuple, groups: int = 1
-) -> None:
-    size = _output_size(x, weight, padding)
-    arrays = np.zeros(x, dtype), np.zeros(weight, dtype)
-    convolve(*arrays, None, size, ONES, padding, ONES, groups)
+def _forward(dtype: np.dtype, x: Shape, weight: Shape, *how: Any, **more: int) -> None:
+    size, geometry = _geometry(x, weight, *how, **more)
+    convolve(np.zeros(x, dtype), np.zeros(weight, dtype), None, size, *geometry)
 
 
-def _input_grad(
-    dtype: np.dtype, x: tuple[int, ...], weight: tuple[int, ...], padding: tuple, groups: int = 1
-) -> None:
-    grad = np.zeros((x[0], weight[0], *_output_size(x, weight, padding)), dtype)
-    convolve_input_grad(grad, np.zeros(weight, dtype), x[2:], ONES, padding, ONES, groups)
+def _input_grad(dtype: np.dtype, x: Shape, weight: Shape, *how: Any, **more: int) -> None:
+    size, geometry = _geometry(x, weight, *how, **more)
+    grad = np.zeros((x[0], weight[0], *size), dtype)
+    convolve_input_grad(grad, np.zeros(weight, dtype), x[2:], *geometry)
 
 
-def _weight_grad(
-    dtype: np.dtype, x: tuple[int, ...], weight: tuple[int, ...], padding: tuple, groups: int = 1
-) -> None:
-    grad = np.zeros((x[0], weight[0], *_output_size(x, weight, padding)), dtype)
-    convolve_weight_grad(np.zeros(x, dtype), grad, weight[2:], ONES, padding, ONES, groups)
+def _weight_grad(dtype: np.dtype, x: Shape, weight: Shape, *how: Any, **more: int) -> None:
+    size, geometry = _geometry(x, weight, *how, **more)
+    grad = np.zeros((x[0], weight[0], *size), dtype)
+    convolve_weight_grad(np.zeros(x, dtype), grad, weight[2:], *geometry)
 
 
-def _output_size(x: tuple[int, ...], weight: tuple[int, ...], padding: tuple) -> tuple[int, ...]:
-    return tuple(
-        [n + sum(sides) - k + 1 for n, k, sides in zip(x[2:], weight[2:], padding, strict=True)]
-    )
+def _geometry(
+    x: Shape, weight: Shape, padding: Any, groups: int = 1, stride: int = 1
+) -> tuple[Shape, tuple[Any, ...]]:
+    """The output's size; stride, padding, dilation and groups."""
+    axes = zip(x[2:], weight[2:], padding, strict=True)
+    size = tuple([(n + sum(sides) - k) // stride + 1 for n, k, sides in axes])
+    return size, ((stride, stride), padding, ONES, groups)

@@ -1,7 +1,8 @@
-"""Winograd's convolution: 36 multiplications where the direct sum takes 144, or 100.
+"""Winograd's convolution: 36 multiplications where the direct sum takes 144.
 
-Between the transforms stand 36 matrix products, tiles by channels by filters. What is kept in the
-cache is a matter of sizes: the transformed tiles, a block of them at a time, or, where the filters
+Between the transforms stand matrix products, tiles by channels by filters: with a stride of 1 one
+for each value of a tile, with a stride of 2 sums of up to four. What is kept in the cache is a
+matter of sizes: the transformed tiles, a block of them at a time, or, where the filters
 outweigh the image, the transformed filters.
 """
 
@@ -19,18 +20,22 @@ from minigrad.kernels.simd import lanes, take
 from minigrad.kernels.streaming import LINE, drain, streams
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
-from minigrad.kernels.winograd_points import PRODUCTS, TILE
-from minigrad.kernels.winograd_transform import TAPS, outputs, transforms
+from minigrad.kernels.window import Axis
+from minigrad.kernels.winograd_points import FILTERINGS, Kind
+from minigrad.kernels.winograd_transform import transforms
 
-__all__ = ["forward", "input_grad", "suits"]
+__all__ = ["forward", "input_grad", "kind_of", "suits"]
 
-# Tiles of the output that lie half outside waste what the algorithm saves.
-LEAST_USED = 0.5
+# Tiles of the output that lie half outside waste what the algorithm saves: by stride, the part of
+# them that must be used.
+LEAST_USED = {1: 0.5, 2: 0.8}
 # With so many tiles or fewer, the filters are taken in panels.
 FEW_TILES = 160
-# Channels that are summed in one go, and whose filters are transformed together. Sums of sums
-# round less: with 512 channels half as much as one long sum.
+# Channels that are summed in one go. Sums of sums round less: with 512 channels half as much as one
+# long sum.
 DEPTHS = 128
+# Values of filters that are transformed together, times channels.
+PANEL = 36 * 128
 # Transformed filters up to this size are read again for each block of tiles from the last cache;
 # larger ones come from memory, and blocks of tiles must be larger to make up for it.
 CACHED = 16 << 20
@@ -46,13 +51,19 @@ def suits(problem: Problem) -> bool:
         return False
     if (depth.size, depth.out, depth.kernel, depth.before) != (1, 1, 1, 0):
         return False
-    if height.kernel != width.kernel or width.kernel not in TAPS:
+    if height.kernel != width.kernel or height.stride != width.stride:
         return False
-    if {height.stride, width.stride, height.dilation, width.dilation} != {1}:
+    if kind_of(problem) not in FILTERINGS or {height.dilation, width.dilation} != {1}:
         return False
-    side = outputs(width.kernel)
+    side = FILTERINGS[kind_of(problem)].outputs
     used = height.out * width.out / (_covered(height.out, side) * _covered(width.out, side))
-    return min(problem.channels, problem.filters) >= wide and used >= LEAST_USED
+    return min(problem.channels, problem.filters) >= wide and used >= LEAST_USED[width.stride]
+
+
+def kind_of(problem: Problem, back: bool = False) -> Kind:
+    """Which of `FILTERINGS` computes it, or the gradient of its input, if one does."""
+    width = problem.axes[2]
+    return width.kernel, width.stride, back and width.stride > 1
 
 
 def _covered(out: int, side: int) -> int:
@@ -66,22 +77,27 @@ class _Direction:
     def __init__(self, problem: Problem, back: bool) -> None:
         _, height, width = problem.axes
         C, K, taps = problem.channels, problem.filters, problem.taps
-        self.taps, side = width.kernel, outputs(width.kernel)
+        self.kind = kind_of(problem, back)
+        filtering = FILTERINGS[self.kind]
+        self.products = filtering.products
+        self.values, self.filters, self.sums = (
+            len(matrix) ** 2 for matrix in (filtering.B, filtering.G, filtering.A)
+        )
         if back:
             self.depth, self.columns = K, C
             self.rows, self.out = (height.out, width.out), (height.size, width.size)
-            # An input pixel is reached from so far before it in the output.
-            before = self.taps - 1 - height.before, self.taps - 1 - width.before
             self.weight = np.array([C, taps, C * taps, 1])
         else:
             self.depth, self.columns = C, K
             self.rows, self.out = (height.size, width.size), (height.out, width.out)
-            before = height.before, width.before
             self.weight = np.array([K, C * taps, taps, 0])
-        grid = -(-self.out[0] // side), -(-self.out[1] // side)
+        begins = [_begin(axis, back) for axis in (height, width)]
+        before, above = zip(*begins, strict=True)
+        side = filtering.outputs
+        grid = [-(-(n + begin) // side) for n, begin in zip(self.out, above, strict=True)]
         self.tiles = problem.images * grid[0] * grid[1]
         self.x_sizes = np.array([*self.rows, self.depth, *grid, *before])
-        self.out_sizes = np.array([*self.out, self.columns, *grid])
+        self.out_sizes = np.array([*self.out, self.columns, *grid, *above])
         self.form = tiling_for(self.tiles, self.columns, problem.dtype, whole=True)
         step = target.lanes(problem.dtype.itemsize)
         self.wide = -(-self.depth // step) * step
@@ -89,6 +105,18 @@ class _Direction:
         self.stride = self.wide + step
         self.panel = self.form.columns(problem.dtype)
         self.panels = -(-self.columns // self.panel)
+
+
+def _begin(axis: Axis, back: bool) -> tuple[int, int]:
+    """How far before an axis of the source, and of the result, the first tile begins."""
+    if not back:
+        return axis.before, 0
+    # An input pixel is reached from so far before it in the output.
+    if axis.stride == 1:
+        return axis.kernel - 1 - axis.before, 0
+    # Tiles begin with a pixel that is seen by the middle tap only.
+    above = 1 - axis.before % 2
+    return (1 - axis.before + above) // 2, above
 
 
 @lru_cache(maxsize=256)
@@ -115,13 +143,15 @@ def _convolve(
     residual = finish.flat_residual(dtype)
     # Whole vectors only are stored past the caches.
     streamed = not way.columns * dtype.itemsize % LINE and streams(out)
+    planes = way.products.inputs, way.products.filters, way.products.firsts
     if way.tiles <= FEW_TILES:
-        block = min(DEPTHS, way.depth)
-        over_filters(way.taps, *way.form.key)(
+        block = min(PANEL // way.filters, way.depth)
+        over_filters(way.kind, *way.form.key)(
             x.reshape(-1),
             way.x_sizes,
             weight.reshape(-1),
             way.weight,
+            *planes,
             bias,
             residual,
             out.reshape(-1),
@@ -131,23 +161,24 @@ def _convolve(
             way.wide,
             way.stride,
             way.panel,
-            buffers.empty((PRODUCTS * way.tiles * way.stride,), dtype),
-            buffers.empty((threads, PRODUCTS * (block * way.panel + target.lanes(4))), dtype),
-            buffers.empty((threads, PRODUCTS * way.tiles * way.panel), dtype),
+            buffers.empty((way.values * way.tiles * way.stride,), dtype),
+            buffers.empty((threads, way.filters * (block * way.panel + target.lanes(4))), dtype),
+            buffers.empty((threads, way.sums * way.tiles * way.panel), dtype),
             finish.slope,
             finish.most,
             streamed,
             np.zeros(1, np.int64),
         )
         return out
-    panels = buffers.empty((PRODUCTS, way.panels, way.depth, way.panel), dtype)
-    transform_weights(way.taps)(weight.reshape(-1), way.weight, panels)
+    panels = buffers.empty((way.filters, way.panels, way.depth, way.panel), dtype)
+    transform_weights(way.kind)(weight.reshape(-1), way.weight, panels)
     block = way.form.rows * (SMALL_BLOCK if panels.nbytes <= CACHED else LARGE_BLOCK)
     across = way.panels * way.panel + target.lanes(dtype.itemsize)
-    over_tiles(way.taps, *way.form.key)(
+    over_tiles(way.kind, *way.form.key)(
         x.reshape(-1),
         way.x_sizes,
         panels,
+        *planes,
         bias,
         residual,
         out.reshape(-1),
@@ -156,8 +187,8 @@ def _convolve(
         block,
         way.wide,
         way.stride,
-        buffers.empty((threads, PRODUCTS * block * way.stride), dtype),
-        buffers.empty((threads, PRODUCTS * block * across), dtype),
+        buffers.empty((threads, way.values * block * way.stride), dtype),
+        buffers.empty((threads, way.sums * block * across), dtype),
         finish.slope,
         finish.most,
         streamed,
@@ -167,18 +198,19 @@ def _convolve(
 
 
 @cache
-def transform_weights(taps: int) -> Kernel:
-    """The kernel that transforms all filters, these being `taps` wide."""
-    weight_rows = transforms(taps).weight_rows
+def transform_weights(kind: Kind) -> Kernel:
+    """The kernel that transforms all filters."""
+    taps, way = kind[0], transforms(kind)
+    weight_rows, ROOM = way.weight_rows, way.room
 
-    @kernel(name=f"winograd.transform_weights_{taps}")
+    @kernel(name=f"winograd.transform_weights_{named(kind)}")
     def transform_filters(weight: np.ndarray, sizes: np.ndarray, panels: np.ndarray) -> None:
-        # panels: (36, panels, depth, columns of one)
+        # panels: (values, panels, depth, columns of one)
         _, count, depth, wide = panels.shape
         flat, step = panels.reshape(-1), lanes(weight)
         for job in prange(count):
             room = np.empty((taps * taps + step) * step, weight.dtype)
-            half = np.empty(TILE * taps * step, weight.dtype)
+            half = np.empty(ROOM * step, weight.dtype)
             weight_rows(
                 weight, sizes, job * wide, 0, depth, room, half,
                 flat, job * depth * wide, count * depth * wide, wide,
@@ -187,22 +219,30 @@ def transform_weights(taps: int) -> Kernel:
     return transform_filters
 
 
+def named(kind: Kind) -> str:
+    taps, stride, back = kind
+    return f"{taps}_{stride}_{'back' if back else 'both' if stride == 1 else 'forward'}"
+
+
 @cache
-def over_tiles(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
+def over_tiles(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel that takes the tiles in blocks, all channels of a block at once.
 
     The transformed weights are read anew for each block, the transformed tiles stay in the cache.
     """
-    form, way = tiling(vectors, rows, narrow), transforms(taps)
+    form, way, SEEN = tiling(vectors, rows, narrow), transforms(kind), FILTERINGS[kind].seen
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
     multiply_add, save = form.multiply_add, form.save
-    input_tile, output_tile = way.input_tile, way.output_tile
+    input_tile, output_tile, ROOM = way.input_tile, way.output_tile, way.room
 
-    @kernel(name=f"winograd.over_tiles_{taps}_{vectors}_{rows}_{narrow}")
+    @kernel(name=f"winograd.over_tiles_{named(kind)}_{vectors}_{rows}_{narrow}")
     def convolve_tiles(
         x: np.ndarray,
         x_sizes: np.ndarray,
         panels: np.ndarray,
+        inputs: np.ndarray,
+        filters: np.ndarray,
+        firsts: np.ndarray,
         bias: np.ndarray,
         residual: np.ndarray,
         out: np.ndarray,
@@ -218,15 +258,15 @@ def over_tiles(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
         streamed: bool,
         queue: np.ndarray,
     ) -> None:
-        # panels: (36, panels, depth, columns of one); transformed: (threads, 36 * block * stride);
-        # products: (threads, 36 * block * (panels' columns + one vector))
+        # panels: (filters' values, panels, depth, columns of one); products firsts[s] <= p <
+        # firsts[s + 1] are of the values inputs[p] and filters[p]; transformed: (threads, values *
+        # block * stride); products: (threads, sums * block * (panels' columns + one vector))
         _, count, depth, panel_columns = panels.shape
         flat, across = panels.reshape(-1), count * panel_columns + lanes(x)
         parts = (depth + DEPTHS - 1) // DEPTHS
-        runs = np.empty(PRODUCTS * parts, np.int64)
-        for product in range(PRODUCTS):
-            for part in range(parts):
-                runs[product * parts + part] = product * block * stride + part * DEPTHS
+        runs = np.empty(len(inputs) * parts, np.int64)
+        for i in range(len(runs)):
+            runs[i] = inputs[i // parts] * block * stride + i % parts * DEPTHS
         starts, ends = np.empty(block + ROWS, np.int64), np.empty(block + ROWS, np.int64)
         for row in range(block + ROWS):
             starts[row], ends[row] = min(row, block - 1) * stride, min(row, block - 1) * across
@@ -236,8 +276,8 @@ def over_tiles(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
             # Here the compiler knows it, and needs no masks.
             columns = VECTORS * lanes(x)
             v, m = transformed[worker], products[worker]
-            patch = np.empty(PRODUCTS * wide, x.dtype)
-            half = np.empty(PRODUCTS * step, x.dtype)
+            patch = np.empty(SEEN * SEEN * wide, x.dtype)
+            half = np.empty(ROOM * step, x.dtype)
             job = take(queue, 0)
             while job < (tiles + block - 1) // block:
                 first = job * block
@@ -247,18 +287,20 @@ def over_tiles(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
                         x, x_sizes, first + tile, patch, half,
                         v, tile * stride, block * stride, wide, wide, 0,
                     )  # fmt: skip
-                for product in range(PRODUCTS):
+                for total in range(len(firsts) - 1):
                     for panel in range(count):
-                        source = (product * count + panel) * depth * columns
-                        target = product * block * across + panel * columns
+                        target = total * block * across + panel * columns
                         for begin in range(0, depth, DEPTHS):
                             for row in range(0, height, ROWS):
-                                sums = multiply_add(
-                                    start(nothing, 0), v, starts, row,
-                                    runs, product * parts + begin // DEPTHS, 1,
-                                    min(DEPTHS, depth - begin), 1,
-                                    flat, source + begin * columns, columns,
-                                )  # fmt: skip
+                                sums = start(nothing, 0)
+                                for product in range(firsts[total], firsts[total + 1]):
+                                    source = (filters[product] * count + panel) * depth + begin
+                                    sums = multiply_add(
+                                        sums, v, starts, row,
+                                        runs, product * parts + begin // DEPTHS, 1,
+                                        min(DEPTHS, depth - begin), 1,
+                                        flat, source * columns, columns,
+                                    )  # fmt: skip
                                 if begin > 0:
                                     sums = add(sums, m, ends, row, ROWS, target, columns)
                                 save(sums, m, ends, row, ROWS, target, columns, False)
@@ -274,23 +316,27 @@ def over_tiles(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
 
 
 @cache
-def over_filters(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
+def over_filters(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel that takes the filters in panels, all tiles at once: for few tiles.
 
     The transformed tiles are read anew for each panel; of the transformed weights, which can be
     larger than all else together, only a part that stays in the cache exists at a time.
     """
-    form, way = tiling(vectors, rows, narrow), transforms(taps)
+    form, way, SEEN = tiling(vectors, rows, narrow), transforms(kind), FILTERINGS[kind].seen
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
     multiply_add, save = form.multiply_add, form.save
     input_tile, output_tile, weight_rows = way.input_tile, way.output_tile, way.weight_rows
+    TAPS, ROOM = kind[0], way.room
 
-    @kernel(name=f"winograd.over_filters_{taps}_{vectors}_{rows}_{narrow}")
+    @kernel(name=f"winograd.over_filters_{named(kind)}_{vectors}_{rows}_{narrow}")
     def convolve_filters(
         x: np.ndarray,
         x_sizes: np.ndarray,
         weight: np.ndarray,
         weight_sizes: np.ndarray,
+        inputs: np.ndarray,
+        filters: np.ndarray,
+        firsts: np.ndarray,
         bias: np.ndarray,
         residual: np.ndarray,
         out: np.ndarray,
@@ -308,29 +354,30 @@ def over_filters(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
         streamed: bool,
         queue: np.ndarray,
     ) -> None:
-        # transformed: (36 * tiles * stride); panels: (threads, 36 * block * columns), block being
-        # depths; products: (threads, 36 * tiles * columns)
+        # Products as above; transformed: (values * tiles * stride); panels: (threads, filters'
+        # values * (block * columns + one vector)), block being depths; products: (threads, sums *
+        # tiles * columns)
         depth, step = x_sizes[2], lanes(x)
         # One vector more, as above.
         spread = block * panel_columns + step
-        runs = np.empty(PRODUCTS, np.int64)
-        for product in range(PRODUCTS):
-            runs[product] = product * tiles * stride
+        runs = np.empty(len(inputs), np.int64)
+        for i in range(len(inputs)):
+            runs[i] = inputs[i] * tiles * stride
         ends = np.empty(tiles + ROWS, np.int64)
         for row in range(tiles + ROWS):
             ends[row] = min(row, tiles - 1) * panel_columns
         nothing = np.zeros(panel_columns, x.dtype)
         for tile in prange(tiles):
-            patch = np.empty(PRODUCTS * wide, x.dtype)
-            half = np.empty(PRODUCTS * step, x.dtype)
+            patch = np.empty(SEEN * SEEN * wide, x.dtype)
+            half = np.empty(ROOM * step, x.dtype)
             place, plane = tile * stride, tiles * stride
             input_tile(x, x_sizes, tile, patch, half, transformed, place, plane, wide, wide, 0)
         for worker in prange(len(panels)):
             # Here the compiler knows it, and needs no masks.
             columns = VECTORS * lanes(x)
             u, m = panels[worker], products[worker]
-            room = np.empty((taps * taps + step) * step, x.dtype)
-            half = np.empty(PRODUCTS * step, x.dtype)
+            room = np.empty((TAPS * TAPS + step) * step, x.dtype)
+            half = np.empty(ROOM * step, x.dtype)
             starts = np.empty(tiles + ROWS, np.int64)
             panel = take(queue, 0)
             while panel < (weight_sizes[0] + columns - 1) // columns:
@@ -343,13 +390,15 @@ def over_filters(taps: int, vectors: int, rows: int, narrow: int) -> Kernel:
                     )  # fmt: skip
                     for row in range(tiles + ROWS):
                         starts[row] = min(row, tiles - 1) * stride + first
-                    for product in range(PRODUCTS):
-                        target = product * tiles * columns
+                    for total in range(len(firsts) - 1):
+                        target = total * tiles * columns
                         for row in range(0, tiles, ROWS):
-                            sums = multiply_add(
-                                start(nothing, 0), transformed, starts, row, runs, product, 1,
-                                stop - first, 1, u, product * spread, columns,
-                            )  # fmt: skip
+                            sums = start(nothing, 0)
+                            for product in range(firsts[total], firsts[total + 1]):
+                                sums = multiply_add(
+                                    sums, transformed, starts, row, runs, product, 1,
+                                    stop - first, 1, u, filters[product] * spread, columns,
+                                )  # fmt: skip
                             if first > 0:
                                 sums = add(sums, m, ends, row, ROWS, target, columns)
                             save(sums, m, ends, row, ROWS, target, columns, False)

@@ -1,153 +1,146 @@
-"""Winograd's algorithm along one axis: polynomials, by their values at six points.
+"""Winograd's algorithm along one axis: polynomials, by their values at a few points.
 
 A sum over taps is a product of polynomials. At each point a product of values is one product, so
-the m + r - 1 = 6 coefficients of what m outputs see of r taps cost six: y = Aᵀ [(G w) ∘ (Bᵀ d)]
+the m + r - 1 coefficients of what m outputs see of r taps cost as many: y = Aᵀ [(G w) ∘ (Bᵀ d)]
 (Winograd 1980; Lavin and Gray 2016, "Fast algorithms for convolutional neural networks"). The
 points 0, ±1/√2, ±√2, ∞ round a fifth as much as the textbook's 0, ±1, ±2, ∞ (Barabasz et al. 2020,
 "Error analysis and improving the accuracy of Winograd convolution").
+
+With a stride of 2, outputs see two taps of every other input, and one of those in between, which is
+a product of fewer values: F(4, 2) + F(4, 1), 9 products in place of 12.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
 
-from minigrad.kernels.jit import inner
-from minigrad.kernels.simd import (
-    ARRAY,
-    VectorType,
-    broadcast,
-    fill,
-    fma,
-    fused,
-    number_as,
-    packed,
-    primitive,
-    types,
-    unpacked,
-)
+__all__ = ["FILTERINGS", "Filtering", "Kind", "Matrices", "Products", "matrices"]
 
-__all__ = ["PRODUCTS", "TILE", "B", "Values", "powers", "to_points", "values"]
-
-TILE = 6
-PRODUCTS = TILE * TILE
-
-# The points are 0, ±P, ±Q, ∞, and 1/N what filters are divided by: the product of a point's
-# distances to the others.
-P, Q = 0.5**0.5, 2**0.5
-PP, QQ = 0.5, 2.0
-SUM, PRODUCT = PP + QQ, PP * QQ
-N0, NP, NQ = 1 / PRODUCT, 1 / (2 * PP * (PP - QQ)), 1 / (2 * QQ * (QQ - PP))
-
-# v = Bᵀ d, the coefficients of the polynomials that vanish at all points but one.
-B = np.array(
-    [[PRODUCT, 0, -SUM, 0, 1, 0]]
-    + [[0, -p * other, -other, p, 1, 0] for p, other in ((P, QQ), (-P, QQ), (Q, PP), (-Q, PP))]
-    + [[0, PRODUCT, 0, -SUM, 0, 1]]
-).T  # fmt: skip
+# Besides ∞: those of six points, and of five.
+SIX = 0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)
+FIVE = 0.5, -0.5, 1.5, -1.5
+# Digits to which numbers are kept, so that equal ones are equal.
+DIGITS = 14
 
 
-def powers(count: int, divided: bool) -> np.ndarray:
-    """(6, count): a row has the powers of its point, those of ∞ being 0 but for the last; for
-    filters divided by N. This is A for outputs, G for taps."""
-    scales = (N0, NP, NP, NQ, NQ) if divided else (1, 1, 1, 1, 1)
-    rows = [
-        [n * p**j for j in range(count)] for n, p in zip(scales, (0, P, -P, Q, -Q), strict=True)
-    ]
-    return np.array([*rows, [0] * (count - 1) + [1]])
+class Matrices(NamedTuple):
+    """y = Aᵀ [(G w) ∘ (B d)] is the correlation of taps w with inputs d."""
+
+    A: np.ndarray  # (points, outputs)
+    G: np.ndarray  # (points, taps)
+    B: np.ndarray  # (points, points)
 
 
-@inner
-def to_points(x: np.ndarray, d: Any) -> Any:
-    """Bᵀ d of six vectors."""
-    d0, d1, d2, d3, d4, d5 = d
-    even_p, odd_p = fma(fill(x, -QQ), d2, d4), fill(x, P) * fma(fill(x, -QQ), d1, d3)
-    even_q, odd_q = fma(fill(x, -PP), d2, d4), fill(x, Q) * fma(fill(x, -PP), d1, d3)
-    first = fma(fill(x, -SUM), d2, fma(fill(x, PRODUCT), d0, d4))
-    last = fma(fill(x, -SUM), d3, fma(fill(x, PRODUCT), d1, d5))
-    return first, even_p + odd_p, even_p - odd_p, even_q + odd_q, even_q - odd_q, last
+def matrices(points: Sequence[float], taps: int) -> Matrices:
+    """Those of F(m, r), by the points given, and ∞.
 
-
-class Values(NamedTuple):
-    """A product with the matrix of `powers`, and with its transpose, on tuples of vectors."""
-
-    at_points: Callable[..., Any]
-    from_points: Callable[..., Any]
-
-
-@cache
-def values(count: int, divided: bool) -> Values:
-    """M w and Mᵀ m, M being `powers(count, divided)`.
-
-    The powers of p and -p differ in the signs of the odd ones, so they are computed together.
+    A row of A or G has the powers of its point, those of ∞ being 0 but for the last; filters are
+    divided by the product of the point's distances to the others. A row of B has the coefficients
+    of the polynomial that vanishes at the other points, and of the one that vanishes at all.
     """
-    matrix = powers(count, divided)
-    pairs = tuple([(matrix[i, 0], p, pp) for i, p, pp in ((1, P, PP), (3, Q, QQ))])
-
-    def at_points(x: np.ndarray, w: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        """M w of `count` vectors of x's dtype."""
-        return tuple((matrix @ np.stack(w)).astype(x.dtype))
-
-    def from_points(x: np.ndarray, m: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        """Mᵀ m of six vectors of x's dtype."""
-        return tuple((matrix.T @ np.stack(m)).astype(x.dtype))
-
-    def tuple_of(length: int) -> Callable[..., Any]:
-        return lambda x, *_: types.UniTuple(VectorType(x.dtype), length)
-
-    @primitive(at_points, tuple_of(TILE), ARRAY, types.UniTuple)
-    def _(builder: Any, kinds: Any, arguments: Any) -> ir.Value:
-        at = _Arithmetic(builder, VectorType(kinds[0].dtype))
-        w = unpacked(builder, arguments[1])
-        found = [at.scaled(matrix[0, 0], w[0])]
-        for n, p, pp in pairs:
-            even = at.scaled(n, at.polynomial(w[0::2], pp))
-            odd = at.scaled(n * p, at.polynomial(w[1::2], pp))
-            found += [builder.fadd(even, odd), builder.fsub(even, odd)]
-        return packed(builder, at.kind, [*found, w[-1]])
-
-    @primitive(from_points, tuple_of(count), ARRAY, types.UniTuple)
-    def _(builder: Any, kinds: Any, arguments: Any) -> ir.Value:
-        at = _Arithmetic(builder, VectorType(kinds[0].dtype))
-        first, *m, last = unpacked(builder, arguments[1])
-        sums = builder.fadd(m[0], m[1]), builder.fadd(m[2], m[3])
-        differences = builder.fsub(m[0], m[1]), builder.fsub(m[2], m[3])
-        found = []
-        for j in range(count):
-            total = at.scaled(matrix[0, 0], first) if j == 0 else last if j == count - 1 else None
-            for i, term in zip((3, 1), reversed(differences if j % 2 else sums), strict=True):
-                total = at.scaled(matrix[i, j], term, total)
-            found.append(total)
-        return packed(builder, at.kind, found)
-
-    return Values(at_points, from_points)
+    outputs = len(points) + 2 - taps
+    A, G = (np.zeros((len(points) + 1, count)) for count in (outputs, taps))
+    B = np.zeros((len(points) + 1,) * 2)
+    for i, point in enumerate(points):
+        others = np.array([p for p in points if p != point])
+        A[i] = point ** np.arange(outputs)
+        G[i] = point ** np.arange(taps) / np.prod(point - others)
+        B[i, :-1] = np.poly(others)[::-1]
+    A[-1, -1], G[-1, -1] = 1, 1
+    B[-1] = np.poly(points)[::-1]
+    return Matrices(*[np.round(matrix, DIGITS) for matrix in (A, G, B)])
 
 
-class _Arithmetic:
-    """Of vectors, with numbers known beforehand."""
+class Products(NamedTuple):
+    """Which values are multiplied, and where each sum's products begin."""
 
-    def __init__(self, builder: Any, kind: VectorType) -> None:
-        self.builder, self.kind = builder, kind
+    inputs: np.ndarray
+    filters: np.ndarray
+    sums: np.ndarray
+    firsts: np.ndarray
 
-    def scaled(self, number: float, v: ir.Value, more: ir.Value | None = None) -> ir.Value:
-        """number * v, or number * v + more."""
-        if number == 1:
-            return v if more is None else self.builder.fadd(v, more)
-        value = number_as(
-            self.builder, self.kind, types.float64, ir.Constant(ir.DoubleType(), number)
+
+class Filtering(NamedTuple):
+    """An algorithm for tiles of `outputs` outputs along an axis, in matrices of one axis.
+
+    Filters become G w, `products` values; inputs B d. Product i is that of value i of the filter
+    and value inputs[i] of the input; products of the same sums[i] are added. y = Aᵀ of the sums.
+    """
+
+    A: np.ndarray  # (sums, outputs)
+    G: np.ndarray  # (products, taps)
+    B: np.ndarray  # (values of the input, inputs seen)
+    inputs: np.ndarray
+    sums: np.ndarray
+    step: int  # inputs between tiles
+
+    @property
+    def outputs(self) -> int:
+        return int(self.A.shape[1])
+
+    @property
+    def taps(self) -> int:
+        return int(self.G.shape[1])
+
+    @property
+    def seen(self) -> int:
+        return int(self.B.shape[1])
+
+    @property
+    def products(self) -> Products:
+        """Those of a tile in two dimensions, in the order of the sums."""
+        of_axis = (self.inputs, self.B), (np.arange(len(self.G)), self.G), (self.sums, self.A)
+        inputs, filters, sums = (
+            np.add.outer(table * len(values), table).reshape(-1) for table, values in of_axis
         )
-        filled = broadcast(self.builder, self.kind, value)
-        if more is None:
-            return self.builder.fmul(filled, v)
-        return fused(self.builder, self.kind, filled, v, more)
+        order = np.argsort(sums, kind="stable")
+        firsts = np.searchsorted(sums[order], np.arange(len(self.A) ** 2 + 1))
+        return Products(inputs[order], filters[order], sums[order], firsts)
 
-    def polynomial(self, coefficients: list[ir.Value], at: float) -> ir.Value:
-        """Σ coefficients[i] * at^i, by Horner's rule."""
-        total = coefficients[-1]
-        for coefficient in reversed(coefficients[:-1]):
-            total = self.scaled(at, total, coefficient)
-        return total
+
+def _of_one_phase(taps: int) -> Filtering:
+    A, G, B = matrices(SIX, taps)
+    every = np.arange(len(B))
+    return Filtering(A, G, B, every, every, A.shape[1])
+
+
+def _strided() -> Filtering:
+    """y[o] = w0 d[2 o] + w2 d[2 o + 2] + w1 d[2 o + 1]: the first two are F(4, 2) of every other
+    input; the last is F(4, 1) of the others, at the same points but for ∞, where a single tap has
+    no value, and so has the same sums."""
+    A, G, B = matrices(FIVE, 2)
+    points = len(B)
+    both = np.r_[:points, : points - 1]
+    even, odd = slice(None, None, 2), slice(1, None, 2)
+    taps, inputs = np.zeros((len(both), 3)), np.zeros((len(both), len(both)))
+    taps[:points, even], inputs[:points, even] = G, B
+    taps[points:, 1], inputs[points:, odd] = G[:-1, 0], B[:-1, :-1]
+    return Filtering(A, taps, inputs, np.arange(len(both)), both, 8)
+
+
+def _strided_back() -> Filtering:
+    """The gradient of the input of `_strided`, filters turned: pixels alternate between those that
+    one tap reached and those that two did, d[2 o] = w1 y[o], d[2 o + 1] = w0 y[o] + w2 y[o + 1].
+    Both are made of the same values of the gradient."""
+    A, G, B = matrices(FIVE, 2)
+    points = len(B)
+    both = np.r_[:points, : points - 1]
+    taps, outputs = np.zeros((len(both), 3)), np.zeros((len(both), 8))
+    taps[:points, 0::2], outputs[:points, 1::2] = G, A
+    taps[points:, 1], outputs[points:, 0::2] = G[:-1, 0], A[:-1]
+    return Filtering(outputs, taps, B, both, np.arange(len(both)), 4)
+
+
+Kind = tuple[int, int, bool]
+
+FILTERINGS: dict[Kind, Filtering] = {
+    (3, 1, False): _of_one_phase(3),
+    (5, 1, False): _of_one_phase(5),
+    (3, 2, False): _strided(),
+    (3, 2, True): _strided_back(),
+}
+"""By the taps of filters, their stride, and whether it is one only for the gradient of the input:
+with a stride of 1 that is a convolution of the same kind."""

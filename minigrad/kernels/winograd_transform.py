@@ -1,18 +1,20 @@
-"""The transforms of Winograd's convolution F(m x m, r x r), m + r = 7, on vectors of channels.
+"""The transforms of Winograd's convolution on vectors of channels.
 
-y = Aᵀ [(G w Gᵀ) ∘ (Bᵀ d B)] A for every m x m tile y of the output and the 6 x 6 tile d of the
-input below it, summed over channels between the brackets: 36 matrix products. Filters 3 wide have
-tiles of 4 x 4 outputs, whose direct sums take 144 products; 5 wide, tiles of 2 x 2, which take 100.
+y = Aᵀ [(G w Gᵀ) ∘ (B d Bᵀ)] A for every tile y of the output and the tile d of the input below it,
+summed over channels between the brackets: a matrix product for each value. Filters 3 wide have
+tiles of 4 x 4 outputs, whose direct sums take 144 products, here 36, or 81 with a stride of 2; 5
+wide, tiles of 2 x 2, which take 100 and 36.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from minigrad.kernels.constant_matrix import linear_map
 from minigrad.kernels.jit import inner
 from minigrad.kernels.packing import load_square
 from minigrad.kernels.simd import (
@@ -25,48 +27,43 @@ from minigrad.kernels.simd import (
     store_each,
 )
 from minigrad.kernels.streaming import prefetch, put
-from minigrad.kernels.winograd_points import TILE, to_points, values
+from minigrad.kernels.winograd_points import FILTERINGS, Kind
 
-__all__ = ["TAPS", "Transforms", "outputs", "transforms"]
+__all__ = ["Transforms", "transforms"]
 
-TAPS = 3, 5
 # How many depths before its turn a filter is fetched: they lie too far apart to be foreseen.
 AHEAD = 8
 
-load_tile = loads(TILE)
-
-
-def outputs(taps: int) -> int:
-    """How many outputs a tile has along an axis."""
-    return TILE + 1 - taps
-
 
 class Transforms(NamedTuple):
-    """The transforms for filters of one size."""
+    """The transforms of one of `FILTERINGS`; `half` has room for `room` vectors in all of them."""
 
     weight_rows: Callable[..., None]  # G w Gᵀ
-    input_tile: Callable[..., None]  # Bᵀ d B
+    input_tile: Callable[..., None]  # B d Bᵀ
     output_tile: Callable[..., None]  # Aᵀ m A
     grad_tile: Callable[..., None]  # A g Aᵀ
     filter_tile: Callable[..., None]  # Gᵀ u G
+    room: int
 
 
 @cache
-def transforms(taps: int) -> Transforms:
-    """Those for filters `taps` wide and high."""
-    side = outputs(taps)
+def transforms(kind: Kind) -> Transforms:
+    """Those of `FILTERINGS[kind]`."""
+    filtering = FILTERINGS[kind]
+    A, G, B = filtering.A, filtering.G, filtering.B
     return Transforms(
-        _weight_rows(taps),
-        _tile_at_points(side, TILE, to_points),
-        _output_tile(side),
-        _tile_at_points(side, side, values(side, False).at_points),
-        _filter_tile(taps),
+        _weight_rows(G),
+        _tile_at_points(B, filtering.step),
+        _output_tile(A),
+        _tile_at_points(A, filtering.outputs),
+        _filter_tile(G),
+        max(A.size, G.size, B.size),
     )
 
 
-def _weight_rows(side: int) -> Callable[..., None]:
-    count, load_taps = side * side, loads(side)
-    at_points = values(side, True).at_points
+def _weight_rows(G: np.ndarray) -> Callable[..., None]:
+    values, side = G.shape
+    count, load_taps, at_points = side * side, loads(side), linear_map(G)
 
     @inner
     def weight_rows(
@@ -104,17 +101,18 @@ def _weight_rows(side: int) -> Callable[..., None]:
                 for s in range(side):
                     column_of_taps = load_taps(taps, begin * step + s * back, side * back)
                     store_each(half, s * step, side * step, at_points(weight, column_of_taps))
-                for r in range(TILE):
+                for r in range(values):
                     row_of_taps = load_taps(half, r * side * step, step)
-                    target = place + r * TILE * plane + (depth - first) * wide + v
+                    target = place + r * values * plane + (depth - first) * wide + v
                     store_each(out, target, plane, at_points(weight, row_of_taps))
 
     return weight_rows
 
 
-def _tile_at_points(side: int, seen: int, at_points: Callable[..., Any]) -> Callable[..., None]:
-    """The transform M d Mᵀ of tiles that see `seen` rows and columns, every `side`-th of them."""
-    load_seen = loads(seen)
+def _tile_at_points(M: np.ndarray, side: int) -> Callable[..., None]:
+    """The transform M d Mᵀ of tiles that begin at every `side`-th row and column."""
+    values, seen = M.shape
+    load_seen, at_points = loads(seen), linear_map(M)
 
     @inner
     def tile_at_points(
@@ -156,16 +154,17 @@ def _tile_at_points(side: int, seen: int, at_points: Callable[..., Any]) -> Call
             for w in range(seen):
                 points = at_points(x, load_seen(source, at + w * across + c, down))
                 store_each(half, w * step, seen * step, points)
-            for h in range(TILE):
+            for h in range(values):
                 points = at_points(x, load_seen(half, h * seen * step, step))
                 target = place + c // group * group_step + c % group
-                store_each(out, target + h * TILE * plane, plane, points)
+                store_each(out, target + h * values * plane, plane, points)
 
     return tile_at_points
 
 
-def _output_tile(side: int) -> Callable[..., None]:
-    from_points = values(side, False).from_points
+def _output_tile(A: np.ndarray) -> Callable[..., None]:
+    values, side = A.shape
+    load_values, from_points = loads(values), linear_map(A.T)
 
     @inner
     def output_tile(
@@ -187,23 +186,24 @@ def _output_tile(side: int) -> Callable[..., None]:
         """Channels first <= k < stop of the tile of this number of `out` = finish(bias + Aᵀ m A),
         m being the rows of sums at place.
 
-        sizes: height, width, channels, rows and columns of tiles. Streamed, it goes past the
-        caches; then the channels must be whole vectors.
+        sizes: height, width, channels, rows and columns of tiles, how far above and to the left of
+        `out` the first begins. Streamed, it goes past the caches; then the channels must be whole
+        vectors.
         """
         H, W, K = sizes[0], sizes[1], sizes[2]
         n, row, column = tile // sizes[4] // sizes[3], tile // sizes[4] % sizes[3], tile % sizes[4]
-        top, left, step = row * side, column * side, lanes(out)
+        top, left, step = row * side - sizes[5], column * side - sizes[6], lanes(out)
         rows, columns = min(side, H - top), min(side, W - left)
         for k in range(first, stop, step):
-            for w in range(TILE):
-                column_of_sums = load_tile(sums, place + w * plane + k - first, TILE * plane)
-                store_each(half, w * step, TILE * step, from_points(out, column_of_sums))
-            for h in range(rows):
-                points = from_points(out, load_tile(half, h * TILE * step, step))
-                store_each(half, h * TILE * step, step, points)
+            for w in range(values):
+                column_of_sums = load_values(sums, place + w * plane + k - first, values * plane)
+                store_each(half, w * step, values * step, from_points(out, column_of_sums))
+            for h in range(max(0, -top), rows):
+                points = from_points(out, load_values(half, h * values * step, step))
+                store_each(half, h * values * step, step, points)
                 target = ((n * H + top + h) * W + left) * K + k
-                for w in range(columns):
-                    y = load(half, (h * TILE + w) * step) + load(bias, k)
+                for w in range(max(0, -left), columns):
+                    y = load(half, (h * values + w) * step) + load(bias, k)
                     if len(residual) > 0:
                         y = y + load_some(residual, target + w * K, stop - k)
                     y = bend(y, slope, most)
@@ -212,8 +212,9 @@ def _output_tile(side: int) -> Callable[..., None]:
     return output_tile
 
 
-def _filter_tile(side: int) -> Callable[..., None]:
-    from_points = values(side, True).from_points
+def _filter_tile(G: np.ndarray) -> Callable[..., None]:
+    values, side = G.shape
+    load_values, from_points = loads(values), linear_map(G.T)
 
     @inner
     def filter_tile(
@@ -228,14 +229,14 @@ def _filter_tile(side: int) -> Callable[..., None]:
         """A vector of filters at each tap, `tap_step` apart from `first` on, adds Gᵀ u G, u being
         the rows of sums at place."""
         step = lanes(out)
-        for w in range(TILE):
-            points = from_points(out, load_tile(sums, place + w * plane, TILE * plane))
-            store_each(half, w * step, TILE * step, points)
+        for w in range(values):
+            points = from_points(out, load_values(sums, place + w * plane, values * plane))
+            store_each(half, w * step, values * step, points)
         for r in range(side):
-            points = from_points(out, load_tile(half, r * TILE * step, step))
-            store_each(half, r * TILE * step, step, points)
+            points = from_points(out, load_values(half, r * values * step, step))
+            store_each(half, r * values * step, step, points)
             for s in range(side):
                 target = first + (r * side + s) * tap_step
-                store(out, target, load(out, target) + load(half, (r * TILE + s) * step))
+                store(out, target, load(out, target) + load(half, (r * values + s) * step))
 
     return filter_tile
