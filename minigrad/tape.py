@@ -12,13 +12,16 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from functools import wraps
+from operator import attrgetter
+from typing import Any, Protocol, TypeVar, cast
 from weakref import ReferenceType
 
 from minigrad.errors import FreedGraphError, GradientError
 from minigrad.op import Call, Cost, Op, Reads
 from minigrad.spec import Spec
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 Value = tuple["Node", int]
 Hook = Callable[[Any], Any]
 Wrap = Callable[[Any, Spec, "Node", int, bool], Any]
@@ -238,7 +241,7 @@ def ancestors(nodes: Iterable[Node], since: int = 0) -> list[Node]:
             stack.extend(
                 [value[0] for value, need in zip(node.inputs, node.needs, strict=True) if need]
             )
-    return sorted(seen, key=lambda node: node.age, reverse=True)
+    return sorted(seen, key=attrgetter("age"), reverse=True)
 
 
 def sweep(
@@ -258,20 +261,22 @@ def sweep(
     nodes = ancestors((value[0] for value, _ in roots), since)
     if wanted is None:
         wanted = {(node, index) for node in nodes for index in node.receivers or ()}
-    live = _live(nodes, wanted, since)
-    pending: dict[Value, Any] = {}
+    targets = {node for node, _ in wanted}
+    live = _live(nodes, targets, since)
+    pending: dict[Node, list[Any]] = {}  # cotangents by output, None where there is none yet
     found: dict[Value, Any] = {}
     for value, cotangent in roots:
         _add(pending, value, cotangent)
     for node in nodes:
-        cotangents = [pending.pop((node, i), None) for i in range(len(node.outputs))]
-        if node not in live or all(cotangent is None for cotangent in cotangents):
+        cotangents = pending.pop(node, None)
+        if cotangents is None or node not in live:
             continue
         if node.hooks and node.age >= since:
             cotangents = _run_hooks(node, cotangents)
-        for i, cotangent in enumerate(cotangents):
-            if cotangent is not None and (node, i) in wanted:
-                found[node, i] = cotangent
+        if node in targets:
+            for i, cotangent in enumerate(cotangents):
+                if cotangent is not None and (node, i) in wanted:
+                    found[node, i] = cotangent
         needs = live[node]
         if node.op is None or True not in needs:
             continue
@@ -284,30 +289,31 @@ def sweep(
     return found
 
 
-def _live(nodes: list[Node], wanted: set[Value], since: int) -> dict[Node, tuple[bool, ...]]:
-    """Of the nodes with a wanted value at or below them: the inputs to differentiate by."""
-    targets = {node for node, _ in wanted}
+def _live(nodes: list[Node], targets: set[Node], since: int) -> dict[Node, tuple[bool, ...]]:
+    """Of the nodes that are targets or above one: the inputs to differentiate by."""
     live: dict[Node, tuple[bool, ...]] = {}
     for node in reversed(nodes):
-        needs = tuple(
-            [
-                need and node.age >= since and value[0] in live
-                for value, need in zip(node.inputs, node.needs, strict=True)
-            ]
-        )
+        needs: tuple[bool, ...] = ()
+        if node.inputs:
+            flows, inputs = node.age >= since, zip(node.inputs, node.needs, strict=True)
+            needs = tuple([flows and need and value[0] in live for value, need in inputs])
         if node in targets or True in needs:
             live[node] = needs
     return live
 
 
-def _add(pending: dict[Value, Any], value: Value, cotangent: Any) -> None:
-    earlier = pending.get(value)
-    pending[value] = cotangent if earlier is None else earlier + cotangent
+def _add(pending: dict[Node, list[Any]], value: Value, cotangent: Any) -> None:
+    node, index = value
+    cotangents = pending.get(node)
+    if cotangents is None:
+        cotangents = pending[node] = [None] * len(node.outputs)
+    earlier = cotangents[index]
+    cotangents[index] = cotangent if earlier is None else earlier + cotangent
 
 
 def _gradients(
     node: Node, op: Op, needs: tuple[bool, ...], cotangents: list[Any], wrap: Wrap
-) -> tuple[Any, ...]:
+) -> list[Any]:
     """The op's vector-Jacobian product, held to its promise: a gradient has its input's spec."""
     outer, state.origin = state.origin, node
     try:
@@ -320,13 +326,15 @@ def _gradients(
         raise GradientError(
             f"backward of {node.name}: returned {len(gradients)} gradients for {len(needs)} inputs"
         )
-    for i, (gradient, (source, index)) in enumerate(zip(gradients, node.inputs, strict=True)):
+    wanted: list[Any] = []
+    for gradient, need, (source, index) in zip(gradients, needs, node.inputs, strict=True):
         if gradient is not None and gradient.spec != source.outputs[index]:
             raise GradientError(
-                f"backward of {node.name}: the gradient of input {i} is {gradient.spec}, "
+                f"backward of {node.name}: the gradient of input {len(wanted)} is {gradient.spec}, "
                 f"the input is {source.outputs[index]}; they must be equal"
             )
-    return tuple([g if need else None for g, need in zip(gradients, needs, strict=True)])
+        wanted.append(gradient if need else None)
+    return wanted
 
 
 def _run_hooks(node: Node, cotangents: list[Any]) -> list[Any]:
@@ -377,15 +385,27 @@ def register_hook(value: Value, hook: Hook) -> Handle:
     return Handle(hooks, hook)
 
 
-@contextmanager
-def set_recording(recording: bool) -> Iterator[None]:
-    """Record ops, or do not, in this thread until the context ends."""
-    previous = state.recording
-    state.recording = recording
-    try:
-        yield
-    finally:
-        state.recording = previous
+class Recording:
+    """Until the context ends, ops of this thread are recorded, or are not; a decorator, too."""
+
+    def __init__(self, recording: bool) -> None:
+        self._recording = recording
+        self._outer: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._outer.append(state.recording)
+        state.recording = self._recording
+
+    def __exit__(self, *_: object) -> None:
+        state.recording = self._outer.pop()
+
+    def __call__(self, function: Function) -> Function:
+        @wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with Recording(self._recording):  # its own: threads may run the function at once
+                return function(*args, **kwargs)
+
+        return cast(Function, run)
 
 
 @contextmanager
@@ -399,14 +419,14 @@ def watching(watch: Watch) -> Iterator[None]:
         state.watch = previous
 
 
-def no_grad() -> Any:
+def no_grad() -> Recording:
     """Context manager and decorator: ops within are not recorded and need no gradient."""
-    return set_recording(False)
+    return Recording(False)
 
 
-def enable_grad() -> Any:
+def enable_grad() -> Recording:
     """Context manager and decorator: ops within are recorded, also inside `no_grad`."""
-    return set_recording(True)
+    return Recording(True)
 
 
 def is_grad_enabled() -> bool:

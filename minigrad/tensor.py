@@ -418,13 +418,13 @@ def apply(op: Op, *inputs: Tensor) -> Any:
     if watch is not None:
         watch.runs(op)
     inferred = op.infer(*[x._spec for x in inputs])
+    single = type(inferred) is Spec
     if tracer is not None and tracer.takes(inputs):
-        if type(inferred) is Spec:
-            return tracer.stage(op, inputs, (inferred,))[0]
-        return tracer.stage(op, inputs, inferred)
+        staged = tracer.stage(op, inputs, (inferred,) if single else inferred)
+        return staged[0] if single else staged
     with np.errstate(all="ignore"):
         results = op.forward(*[x._array for x in inputs])
-    if type(inferred) is Spec:
+    if single:
         return record(op, inputs, (inferred,), (results,))[0]
     return record(op, inputs, inferred, results)
 
@@ -441,13 +441,17 @@ def record(
     op: Op, inputs: Sequence[Tensor], specs: Sequence[Spec], arrays: Sequence[Any]
 ) -> tuple[Tensor, ...]:
     """The results of an op as tensors; the call becomes a node if an input needs a gradient."""
-    state, node, arrays = tape.state, None, [np.asarray(array) for array in arrays]
-    needs = tuple([x._requires_grad for x in inputs])
-    if True in needs and state.recording and op.differentiable:
-        reads = op.reads(needs)
-        saved = (*[inputs[i]._array for i in reads[0]], *[arrays[i] for i in reads[1]])
-        values = tuple([value_of(x) if x._node is None else (x._node, x._index) for x in inputs])
-        node = tape.Node(op, values, needs, tuple(specs), reads, saved)
+    state, node = tape.state, None
+    arrays = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
+    if state.recording and op.differentiable:
+        needs = tuple([x._requires_grad for x in inputs])
+        if True in needs:
+            reads = op.reads(needs)
+            saved = (*[inputs[i]._array for i in reads[0]], *[arrays[i] for i in reads[1]])
+            values = tuple(
+                [value_of(x) if x._node is None else (x._node, x._index) for x in inputs]
+            )
+            node = tape.Node(op, values, needs, tuple(specs), reads, saved)
     outputs = []
     for i, (array, spec) in enumerate(zip(arrays, specs, strict=True)):
         needed = node is not None and spec.dtype in FLOATING
