@@ -300,7 +300,7 @@ def _counted(
         counts,
         [1 / count for count in counts] if exact else counts,
         not exact,
-        bool(over.max(initial=0) <= 1),
+        bool(over.max(initial=0) <= 1) and all(axis.dilation == 1 for axis in axes),
         bool(over.min(initial=1) < 1),
         single and all((count == 1).all() for count in counts),
     )
