@@ -11,17 +11,14 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import wraps
-from operator import attrgetter
-from typing import Any, Protocol, TypeVar, cast
+from contextlib import ContextDecorator, contextmanager
+from typing import Any, Protocol
 from weakref import ReferenceType
 
 from minigrad.errors import FreedGraphError, GradientError
 from minigrad.op import Call, Cost, Op, Reads
 from minigrad.spec import Spec
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Value = tuple["Node", int]
 Hook = Callable[[Any], Any]
 Wrap = Callable[[Any, Spec, "Node", int, bool], Any]
@@ -238,10 +235,8 @@ def ancestors(nodes: Iterable[Node], since: int = 0) -> list[Node]:
             continue
         seen.add(node)
         if node.age >= since:
-            stack.extend(
-                [value[0] for value, need in zip(node.inputs, node.needs, strict=True) if need]
-            )
-    return sorted(seen, key=attrgetter("age"), reverse=True)
+            stack.extend([v[0] for v, need in zip(node.inputs, node.needs, strict=True) if need])
+    return sorted(seen, key=lambda node: node.age, reverse=True)
 
 
 def sweep(
@@ -273,10 +268,9 @@ def sweep(
             continue
         if node.hooks and node.age >= since:
             cotangents = _run_hooks(node, cotangents)
-        if node in targets:
-            for i, cotangent in enumerate(cotangents):
-                if cotangent is not None and (node, i) in wanted:
-                    found[node, i] = cotangent
+        for i, cotangent in enumerate(cotangents if node in targets else ()):
+            if cotangent is not None and (node, i) in wanted:
+                found[node, i] = cotangent
         needs = live[node]
         if node.op is None or True not in needs:
             continue
@@ -293,10 +287,8 @@ def _live(nodes: list[Node], targets: set[Node], since: int) -> dict[Node, tuple
     """Of the nodes that are targets or above one: the inputs to differentiate by."""
     live: dict[Node, tuple[bool, ...]] = {}
     for node in reversed(nodes):
-        needs: tuple[bool, ...] = ()
-        if node.inputs:
-            flows, inputs = node.age >= since, zip(node.inputs, node.needs, strict=True)
-            needs = tuple([flows and need and value[0] in live for value, need in inputs])
+        flows, inputs = node.age >= since, zip(node.inputs, node.needs, strict=True)
+        needs = tuple([flows and need and value[0] in live for value, need in inputs])
         if node in targets or True in needs:
             live[node] = needs
     return live
@@ -304,11 +296,8 @@ def _live(nodes: list[Node], targets: set[Node], since: int) -> dict[Node, tuple
 
 def _add(pending: dict[Node, list[Any]], value: Value, cotangent: Any) -> None:
     node, index = value
-    cotangents = pending.get(node)
-    if cotangents is None:
-        cotangents = pending[node] = [None] * len(node.outputs)
-    earlier = cotangents[index]
-    cotangents[index] = cotangent if earlier is None else earlier + cotangent
+    cotangents = pending.setdefault(node, [None] * len(node.outputs))
+    cotangents[index] = cotangent if cotangents[index] is None else cotangents[index] + cotangent
 
 
 def _gradients(
@@ -326,15 +315,13 @@ def _gradients(
         raise GradientError(
             f"backward of {node.name}: returned {len(gradients)} gradients for {len(needs)} inputs"
         )
-    wanted: list[Any] = []
-    for gradient, need, (source, index) in zip(gradients, needs, node.inputs, strict=True):
+    for i, (gradient, (source, index)) in enumerate(zip(gradients, node.inputs, strict=True)):
         if gradient is not None and gradient.spec != source.outputs[index]:
             raise GradientError(
-                f"backward of {node.name}: the gradient of input {len(wanted)} is {gradient.spec}, "
+                f"backward of {node.name}: the gradient of input {i} is {gradient.spec}, "
                 f"the input is {source.outputs[index]}; they must be equal"
             )
-        wanted.append(gradient if need else None)
-    return wanted
+    return [g if need else None for g, need in zip(gradients, needs, strict=True)]
 
 
 def _run_hooks(node: Node, cotangents: list[Any]) -> list[Any]:
@@ -385,7 +372,7 @@ def register_hook(value: Value, hook: Hook) -> Handle:
     return Handle(hooks, hook)
 
 
-class Recording:
+class Recording(ContextDecorator):
     """Until the context ends, ops of this thread are recorded, or are not; a decorator, too."""
 
     def __init__(self, recording: bool) -> None:
@@ -399,13 +386,8 @@ class Recording:
     def __exit__(self, *_: object) -> None:
         state.recording = self._outer.pop()
 
-    def __call__(self, function: Function) -> Function:
-        @wraps(function)
-        def run(*args: Any, **kwargs: Any) -> Any:
-            with Recording(self._recording):  # its own: threads may run the function at once
-                return function(*args, **kwargs)
-
-        return cast(Function, run)
+    def _recreate_cm(self) -> Recording:  # for each call of what it decorates, in any thread
+        return Recording(self._recording)
 
 
 @contextmanager

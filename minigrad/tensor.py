@@ -441,17 +441,13 @@ def record(
     op: Op, inputs: Sequence[Tensor], specs: Sequence[Spec], arrays: Sequence[Any]
 ) -> tuple[Tensor, ...]:
     """The results of an op as tensors; the call becomes a node if an input needs a gradient."""
-    state, node = tape.state, None
+    state, node, needs = tape.state, None, tuple([x._requires_grad for x in inputs])
     arrays = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
-    if state.recording and op.differentiable:
-        needs = tuple([x._requires_grad for x in inputs])
-        if True in needs:
-            reads = op.reads(needs)
-            saved = (*[inputs[i]._array for i in reads[0]], *[arrays[i] for i in reads[1]])
-            values = tuple(
-                [value_of(x) if x._node is None else (x._node, x._index) for x in inputs]
-            )
-            node = tape.Node(op, values, needs, tuple(specs), reads, saved)
+    if True in needs and state.recording and op.differentiable:
+        reads = op.reads(needs)
+        saved = (*[inputs[i]._array for i in reads[0]], *[arrays[i] for i in reads[1]])
+        values = tuple([value_of(x) if x._node is None else (x._node, x._index) for x in inputs])
+        node = tape.Node(op, values, needs, tuple(specs), reads, saved)
     outputs = []
     for i, (array, spec) in enumerate(zip(arrays, specs, strict=True)):
         needed = node is not None and spec.dtype in FLOATING
