@@ -30,7 +30,7 @@ def backward(
     """
     root = _root("backward", self, grad)
     retain = create_graph if retain_graph is None else retain_graph
-    with tape.set_recording(create_graph):
+    with tape.Recording(create_graph):
         for (node, index), gradient in tape.sweep([root], None, wrap, retain).items():
             leaf = node.receivers[index]() if node.receivers else None
             if leaf is not None and leaf._node is node and leaf._requires_grad:
@@ -66,7 +66,7 @@ def grad(
     roots = [_root("grad", out, ct) for out, ct in zip(outs, cotangents, strict=True)]
     values = [value_of(x) for x in ins]
     retain = create_graph if retain_graph is None else retain_graph
-    with tape.set_recording(create_graph):
+    with tape.Recording(create_graph):
         found = tape.sweep(roots, set(values), wrap, retain)
     gradients = [found.get(value) for value in values]
     unused = [i for i, gradient in enumerate(gradients) if gradient is None]

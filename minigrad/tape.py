@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from typing import Any, Protocol
 from weakref import ReferenceType
 
@@ -235,9 +235,7 @@ def ancestors(nodes: Iterable[Node], since: int = 0) -> list[Node]:
             continue
         seen.add(node)
         if node.age >= since:
-            stack.extend(
-                [value[0] for value, need in zip(node.inputs, node.needs, strict=True) if need]
-            )
+            stack.extend([v[0] for v, need in zip(node.inputs, node.needs, strict=True) if need])
     return sorted(seen, key=lambda node: node.age, reverse=True)
 
 
@@ -258,18 +256,19 @@ def sweep(
     nodes = ancestors((value[0] for value, _ in roots), since)
     if wanted is None:
         wanted = {(node, index) for node in nodes for index in node.receivers or ()}
-    live = _live(nodes, wanted, since)
-    pending: dict[Value, Any] = {}
+    targets = {node for node, _ in wanted}
+    live = _live(nodes, targets, since)
+    pending: dict[Node, list[Any]] = {}  # cotangents by output, None where there is none yet
     found: dict[Value, Any] = {}
     for value, cotangent in roots:
         _add(pending, value, cotangent)
     for node in nodes:
-        cotangents = [pending.pop((node, i), None) for i in range(len(node.outputs))]
-        if node not in live or all(cotangent is None for cotangent in cotangents):
+        cotangents = pending.pop(node, None)
+        if cotangents is None or node not in live:
             continue
         if node.hooks and node.age >= since:
             cotangents = _run_hooks(node, cotangents)
-        for i, cotangent in enumerate(cotangents):
+        for i, cotangent in enumerate(cotangents if node in targets else ()):
             if cotangent is not None and (node, i) in wanted:
                 found[node, i] = cotangent
         needs = live[node]
@@ -284,30 +283,26 @@ def sweep(
     return found
 
 
-def _live(nodes: list[Node], wanted: set[Value], since: int) -> dict[Node, tuple[bool, ...]]:
-    """Of the nodes with a wanted value at or below them: the inputs to differentiate by."""
-    targets = {node for node, _ in wanted}
+def _live(nodes: list[Node], targets: set[Node], since: int) -> dict[Node, tuple[bool, ...]]:
+    """Of the nodes that are targets or above one: the inputs to differentiate by."""
     live: dict[Node, tuple[bool, ...]] = {}
     for node in reversed(nodes):
-        needs = tuple(
-            [
-                need and node.age >= since and value[0] in live
-                for value, need in zip(node.inputs, node.needs, strict=True)
-            ]
-        )
+        flows, inputs = node.age >= since, zip(node.inputs, node.needs, strict=True)
+        needs = tuple([flows and need and value[0] in live for value, need in inputs])
         if node in targets or True in needs:
             live[node] = needs
     return live
 
 
-def _add(pending: dict[Value, Any], value: Value, cotangent: Any) -> None:
-    earlier = pending.get(value)
-    pending[value] = cotangent if earlier is None else earlier + cotangent
+def _add(pending: dict[Node, list[Any]], value: Value, cotangent: Any) -> None:
+    node, index = value
+    cotangents = pending.setdefault(node, [None] * len(node.outputs))
+    cotangents[index] = cotangent if cotangents[index] is None else cotangents[index] + cotangent
 
 
 def _gradients(
     node: Node, op: Op, needs: tuple[bool, ...], cotangents: list[Any], wrap: Wrap
-) -> tuple[Any, ...]:
+) -> list[Any]:
     """The op's vector-Jacobian product, held to its promise: a gradient has its input's spec."""
     outer, state.origin = state.origin, node
     try:
@@ -326,7 +321,7 @@ def _gradients(
                 f"backward of {node.name}: the gradient of input {i} is {gradient.spec}, "
                 f"the input is {source.outputs[index]}; they must be equal"
             )
-    return tuple([g if need else None for g, need in zip(gradients, needs, strict=True)])
+    return [g if need else None for g, need in zip(gradients, needs, strict=True)]
 
 
 def _run_hooks(node: Node, cotangents: list[Any]) -> list[Any]:
@@ -377,15 +372,22 @@ def register_hook(value: Value, hook: Hook) -> Handle:
     return Handle(hooks, hook)
 
 
-@contextmanager
-def set_recording(recording: bool) -> Iterator[None]:
-    """Record ops, or do not, in this thread until the context ends."""
-    previous = state.recording
-    state.recording = recording
-    try:
-        yield
-    finally:
-        state.recording = previous
+class Recording(ContextDecorator):
+    """Until the context ends, ops of this thread are recorded, or are not; a decorator, too."""
+
+    def __init__(self, recording: bool) -> None:
+        self._recording = recording
+        self._outer: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._outer.append(state.recording)
+        state.recording = self._recording
+
+    def __exit__(self, *_: object) -> None:
+        state.recording = self._outer.pop()
+
+    def _recreate_cm(self) -> Recording:  # for each call of what it decorates, in any thread
+        return Recording(self._recording)
 
 
 @contextmanager
@@ -399,14 +401,14 @@ def watching(watch: Watch) -> Iterator[None]:
         state.watch = previous
 
 
-def no_grad() -> Any:
+def no_grad() -> Recording:
     """Context manager and decorator: ops within are not recorded and need no gradient."""
-    return set_recording(False)
+    return Recording(False)
 
 
-def enable_grad() -> Any:
+def enable_grad() -> Recording:
     """Context manager and decorator: ops within are recorded, also inside `no_grad`."""
-    return set_recording(True)
+    return Recording(True)
 
 
 def is_grad_enabled() -> bool:

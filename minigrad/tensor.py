@@ -418,13 +418,13 @@ def apply(op: Op, *inputs: Tensor) -> Any:
     if watch is not None:
         watch.runs(op)
     inferred = op.infer(*[x._spec for x in inputs])
+    single = type(inferred) is Spec
     if tracer is not None and tracer.takes(inputs):
-        if type(inferred) is Spec:
-            return tracer.stage(op, inputs, (inferred,))[0]
-        return tracer.stage(op, inputs, inferred)
+        staged = tracer.stage(op, inputs, (inferred,) if single else inferred)
+        return staged[0] if single else staged
     with np.errstate(all="ignore"):
         results = op.forward(*[x._array for x in inputs])
-    if type(inferred) is Spec:
+    if single:
         return record(op, inputs, (inferred,), (results,))[0]
     return record(op, inputs, inferred, results)
 
@@ -441,8 +441,8 @@ def record(
     op: Op, inputs: Sequence[Tensor], specs: Sequence[Spec], arrays: Sequence[Any]
 ) -> tuple[Tensor, ...]:
     """The results of an op as tensors; the call becomes a node if an input needs a gradient."""
-    state, node, arrays = tape.state, None, [np.asarray(array) for array in arrays]
-    needs = tuple([x._requires_grad for x in inputs])
+    state, node, needs = tape.state, None, tuple([x._requires_grad for x in inputs])
+    arrays = [x if type(x) is np.ndarray else np.asarray(x) for x in arrays]
     if True in needs and state.recording and op.differentiable:
         reads = op.reads(needs)
         saved = (*[inputs[i]._array for i in reads[0]], *[arrays[i] for i in reads[1]])

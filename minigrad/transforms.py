@@ -208,7 +208,7 @@ class Recomputed(Op):
             for y, c in zip(outputs, cotangents, strict=True)
             if c is not None and y.requires_grad
         ]
-        with tape.set_recording(create_graph):
+        with tape.Recording(create_graph):
             found = tape.sweep(roots, set(self.values), wrap, create_graph, started)
         return tuple([found.get(value) for value in self.values])
 

@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from minigrad.kernels import (
     elementwise,
     normalization,
     pooling,
+    products,
     response,
     softmax,
 )
@@ -195,6 +197,15 @@ def image_calls(x: np.ndarray, grad: np.ndarray, size: int) -> list[Callable[[],
     return calls
 
 
+def product_calls(x: np.ndarray, grad: np.ndarray, size: int) -> list[Callable[[], Any]]:
+    """Matrix products a little larger than a tile, of either layout."""
+    rows, columns = products.FORM.rows + size, products.FORM.columns(x.dtype) + size
+    a, b = np.resize(x, (rows, size)), np.resize(grad, (size, columns))
+    turned = np.asfortranarray(a), np.asfortranarray(b)
+    pairs = (a, b), (turned[0], b), (a, turned[1])
+    return [partial(products.product, *pair) for pair in pairs]
+
+
 def descended(value: np.ndarray, grad: np.ndarray) -> tuple[np.ndarray, ...]:
     """What a step of gradient descent writes."""
     numbers = np.array([-1, 0.1, 0.9, 1, -0.1], value.dtype)
@@ -248,7 +259,7 @@ def draw_all(watch: Guards, count: int, tilings: int) -> Counter[str]:
     @given(pair=images(), size=st.integers(1, 9))
     def run_images(pair: tuple[np.ndarray, np.ndarray], size: int) -> None:
         counts["normalization and elementwise"] += 1
-        at_both_edges(watch, image_calls(*pair, size))
+        at_both_edges(watch, image_calls(*pair, size) + product_calls(*pair, size))
 
     for run in run_convolutions, run_poolings, run_images:
         run()

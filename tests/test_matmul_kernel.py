@@ -23,6 +23,10 @@ DRAWN = settings(deadline=None, max_examples=60, suppress_health_check=list(Heal
     b=st.sampled_from([(4, 6), (2, 4, 6), (1, 4, 6), (4, 0)]),
     dtype=st.sampled_from([np.float32, np.float64, np.int64]),
 )
+@example(a=(64, 400), b=(400, 120), dtype=np.float32)
+@example(a=(120, 64), b=(64, 400), dtype=np.float64)
+@example(a=(1500, 512), b=(512, 33), dtype=np.float32)
+@example(a=(14, 2600), b=(2600, 33), dtype=np.float32)
 @example(a=(700, 300), b=(300, 400), dtype=np.float32)
 @example(a=(12, 100, 200), b=(200, 300), dtype=np.float32)
 @example(a=(3, 1, 130, 200), b=(5, 200, 130), dtype=np.float64)
@@ -41,6 +45,10 @@ def test_equals_numpys(a: tuple[int, ...], b: tuple[int, ...], dtype: Any) -> No
         out = matmul(left, operand if transposed else right)
         assert out.dtype == expected.dtype
         np.testing.assert_array_equal(out, expected)
+        turned = np.ascontiguousarray(left.swapaxes(-1, -2)).swapaxes(-1, -2)
+        np.testing.assert_array_equal(matmul(turned, right), expected)
+    strided = np.repeat(left, 2, axis=-1)[..., ::2]
+    np.testing.assert_array_equal(matmul(strided, right), expected)
 
 
 @pytest.fixture
@@ -51,11 +59,11 @@ def thread_count() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("columns", [403, 1])
+@pytest.mark.parametrize(("rows", "columns"), [(500, 403), (500, 1), (61, 403)])
 @pytest.mark.usefixtures("thread_count")
-def test_same_bits_whatever_the_number_of_threads(dtype: Any, columns: int) -> None:
+def test_same_bits_whatever_the_number_of_threads(dtype: Any, rows: int, columns: int) -> None:
     rng = np.random.default_rng(1)
-    a = rng.normal(size=(500, 301)).astype(dtype)
+    a = rng.normal(size=(rows, 301)).astype(dtype)
     b = rng.normal(size=(301, 403)).astype(dtype)[:, :columns]
     results = set()
     for n in (1, 2, 4):

@@ -142,7 +142,7 @@ class Problem:
     def values(self, arrays: Sequence[Array], copies: int = 1) -> list[Array]:
         """The outputs as arrays, in float64; the `joined` arrays hold so many copies of all
         samples."""
-        with tape.set_recording(self.records):
+        with tape.Recording(self.records):
             outputs = self._run([tensor(x, requires_grad=True) for x in arrays], copies)
         return [y.detach().numpy().astype(np.float64) for y in outputs]
 

@@ -38,7 +38,7 @@ def run(graph: Graph, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
     for position, node in enumerate(graph.nodes):
         if node.op is not None:
             given = [results[source][index] for source, index in node.inputs]
-            with tape.set_recording(tape.state.recording and node.recorded):
+            with tape.Recording(tape.state.recording and node.recorded):
                 results[node] = call(node.op, given)
             del given
         elif node not in results:

@@ -144,7 +144,7 @@ def run_step(
     """When the phases began, the seconds of the forward (with the sum of all outputs, if they are
     to be differentiated), and those of the backward; ops are seen by `watch`, and no tensor's
     `grad` is touched."""
-    with tape.watching(watch), tape.set_recording(backward):
+    with tape.watching(watch), tape.Recording(backward):
         started = time.perf_counter()
         result = fn(*inputs)
         total = _loss(result) if backward else None

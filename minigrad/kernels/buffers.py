@@ -42,6 +42,8 @@ USUAL_LIMIT = 1 << 30
 # From here on the system is asked for large pages, as NumPy does.
 HUGE = 1 << 22
 
+_BYTE = np.dtype(np.uint8)
+
 Shape = tuple[int, ...]
 
 
@@ -104,23 +106,25 @@ class Pool:
         wanted = math.prod(shape) * dtype.itemsize
         if wanted < LEAST:
             return np.empty(shape, dtype)
-        memory = self._take(size_class(wanted))
+        memory = self._take(wanted)
         if memory is None:
             memory = self._fresh(size_class(wanted), shape, dtype)
             self._misses += 1
         else:
             self._hits += 1
             self._idle_bytes -= len(memory)
-        self._lent[id(memory)] = len(memory)
-        return np.ndarray(shape, dtype, _Loan(len(memory), np.uint8, memory))
+        self._lent[id(memory)] = size = len(memory)
+        return np.ndarray(shape, dtype, _Loan(size, _BYTE, memory))
 
-    def _take(self, size: int) -> _Memory | None:
-        """Idle memory of this size, or of the next larger that there is, up to twice as large."""
-        for serving in _serving(size):
-            idle = self._idle.get(serving)
+    def _take(self, wanted: int) -> _Memory | None:
+        """Idle memory for so many bytes, of the nearest size that there is."""
+        for size in _serving(wanted):
+            idle = self._idle.get(size)
             if idle:
-                with contextlib.suppress(IndexError):  # another thread was first
+                try:
                     return idle.pop()
+                except IndexError:  # another thread was first
+                    continue
         return None
 
     def take_back(self, memory: _Memory) -> None:
@@ -193,14 +197,14 @@ def size_class(wanted: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _serving(size: int) -> tuple[int, ...]:
-    """A size and the larger ones, up to twice as large, whose memory may serve for it.
+def _serving(wanted: int) -> tuple[int, ...]:
+    """The sizes of memory that may serve for so many bytes, up to twice as large.
 
     What is idle is resident all the same, so that an array in too large memory costs nothing until
     a larger one has to go without; a higher bound saved no more on any of the networks.
     """
-    sizes = [size]
-    while sizes[-1] < 2 * size:
+    sizes = [size_class(wanted)]
+    while sizes[-1] < 2 * sizes[0]:
         sizes.append(size_class(sizes[-1] + 1))
     return tuple(sizes)
 

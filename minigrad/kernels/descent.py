@@ -12,13 +12,22 @@ import numpy as np
 from llvmlite import ir
 
 from minigrad.kernels.jit import kernel, prange
-from minigrad.kernels.simd import VectorType, fill, fma, intrinsic, lanes, primitive, suffix
+from minigrad.kernels.simd import (
+    VectorType,
+    fill,
+    fma,
+    intrinsic,
+    lanes,
+    primitive,
+    quotient,
+    suffix,
+)
 from minigrad.kernels.streaming import drain, part, put
 
 __all__ = ["adapt", "descend", "examples"]
 
 # Elements that a thread takes at a time.
-CHUNK = 1 << 14
+CHUNK = 1 << 12
 
 
 @kernel(light=True)
@@ -52,16 +61,6 @@ def descend(
                 direction = fma(speed, momentum, direction) if nesterov else speed
             put(new_value, i, fma(direction, rate, weight), count, streamed)
         drain(new_value)
-
-
-def quotient(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a / b"""
-    return a / b
-
-
-@primitive(quotient, lambda a, b: a, VectorType, VectorType)
-def _(builder: ir.IRBuilder, kinds: tuple, values: tuple) -> ir.Value:
-    return builder.fdiv(*values)
 
 
 def root(v: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from minigrad.kernels.streaming import drain, part, put
 __all__ = ["KERNELS", "examples"]
 
 # Elements that a thread takes at a time: a multiple of every vector's lanes.
-CHUNK = 1 << 14
+CHUNK = 1 << 12
 
 
 def positive_part(v: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Matrix products on several threads that round the same whatever the number of threads.
 
 BLAS runs on one thread. A large product is cut into blocks of its output, along lines that
-depend on the shapes alone, and the blocks are handed to a pool of threads.
+depend on the shapes alone, and the blocks are handed to a pool of threads. One of middling size is
+left to `products`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import numpy as np
 
 from minigrad.errors import ShapeError
 from minigrad.kernels import buffers
+from minigrad.kernels.parallel import TYPES
 from minigrad.threads import pin_blas, run_all
 
 __all__ = ["matmul"]
 
 # Below so many multiply-adds (about 0.6 ms on one thread) a second thread does not pay.
 LARGE = 1 << 25
+# From so many on one for `products` does.
+MIDDLING = 1 << 20
 # A large product becomes about this many blocks: BLAS packs its operands once per block, so
 # more blocks cost more, and fewer would leave processors idle.
 BLOCKS = 8
@@ -41,14 +45,20 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
             "(..., K, N)"
         )
     try:
-        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) if a.ndim + b.ndim > 4 else ()
     except ValueError:
         raise ShapeError(
             f"matmul: the leading axes of {a.shape} and {b.shape} do not broadcast"
         ) from None
     pin_blas()
     shape = (*batch, a.shape[-2], b.shape[-1])
-    if math.prod(shape) * a.shape[-1] < LARGE:
+    work = math.prod(shape) * a.shape[-1]
+    if work < LARGE:
+        if a.ndim == b.ndim == 2 and work >= MIDDLING and a.dtype in TYPES:
+            from minigrad.kernels import products  # brings in Numba
+
+            if products.suits(a, b):
+                return products.product(a, b)
         return np.matmul(a, b)
     out = buffers.empty(shape, np.result_type(a, b))
     run_all(

@@ -118,7 +118,7 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
     many = max(1, LONGEST_SUM // width)
     runs = problem.images * depth * -(-height // many)
     shape = min(PARTS, runs), plan.panels, len(plan.lines) * problem.kernel[2], plan.wide
-    sums = np.empty(shape, problem.dtype)
+    sums = np.zeros(shape, problem.dtype)
     sum_of_neighbours(problem.kernel[2], plan.narrow)(
         padded(x, problem).reshape(-1),
         grad.reshape(-1, problem.filters),

@@ -6,8 +6,8 @@ first large array comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ __all__ = ["LEAST", "TYPES", "alike", "dense_order", "run"]
 LEAST = 1 << 16
 """Bytes of a result from which on a kernel takes less time than NumPy's loop, on one thread too."""
 
+LEAST_OF = {"sigmoid": 1 << 14}
+"""The same of functions that take NumPy several passes."""
+
 TYPES = {np.dtype(np.float32), np.dtype(np.float64)}
 """What kernels compute with."""
 
@@ -29,7 +32,7 @@ def run(name: str, otherwise: Callable[..., Any], *inputs: np.ndarray) -> np.nda
     """The elementwise function `name` of the inputs, or what `otherwise` makes of them where they
     are small, or of different shapes or layouts."""
     first = inputs[0]
-    if first.nbytes < LEAST or first.dtype not in TYPES:
+    if first.nbytes < min(LEAST, LEAST_OF.get(name, LEAST)) or first.dtype not in TYPES:
         return np.asarray(otherwise(*inputs))
     for x in inputs[1:]:
         if x.shape != first.shape or x.strides != first.strides or x.dtype != first.dtype:
@@ -37,13 +40,18 @@ def run(name: str, otherwise: Callable[..., Any], *inputs: np.ndarray) -> np.nda
     order = dense_order(first.shape, first.strides, first.itemsize)
     if order is None:
         return np.asarray(otherwise(*inputs))
+    kernels, streams = _compiled()
+    out = buffers.empty_like(first)
+    kernels[name](*[x.ravel("K") for x in inputs], out.ravel("K"), streams(out))
+    return out
+
+
+@cache
+def _compiled() -> tuple[Mapping[str, Callable[..., None]], Callable[[np.ndarray], bool]]:
+    """The kernels by name, and whether one streams its result."""
     from minigrad.kernels import elementwise, streaming
 
-    axes, back = order
-    out = buffers.empty(tuple([first.shape[axis] for axis in axes]), first.dtype)
-    flat = [x.transpose(axes).reshape(-1) for x in inputs]
-    elementwise.KERNELS[name](*flat, out.reshape(-1), streaming.streams(out))
-    return out.transpose(back)
+    return elementwise.KERNELS, streaming.streams
 
 
 def alike(x: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
 
 from minigrad.errors import DtypeError, IndexingError, ShapeError
+from minigrad.kernels import pooling_averages as averages
 from minigrad.kernels import pooling_loops as loops
 from minigrad.kernels.buffers import empty
 from minigrad.kernels.pooling_windows import (
@@ -40,6 +42,9 @@ __all__ = [
 Along = tuple[Windows, ...]
 Three = tuple[int, int, int]
 
+# Averages of so many taps are summed one by one, of more by rows and columns: that rounds less.
+FEW_TAPS = 16
+
 
 def avg_pool(
     x: np.ndarray, windows: Along, count_include_pad: bool = True, divisor: int | None = None
@@ -50,22 +55,22 @@ def avg_pool(
     `count_include_pad` those on the padding too (a window beside the input gives 0).
     """
     _check("avg_pool", x, [axis.size for axis in windows])
-    source, (depth, height, width) = _as_volume(x, windows), _three(windows)
+    source, axes = _as_volume(x, windows), _three(windows)
+    shares = _shares(windows, count_include_pad, divisor, x.dtype, source.shape[4])
+    if shares.alone:
+        return _as_given(source, x.ndim, windows)
     N, D, H, W, C = source.shape
-    out = empty((N, depth.out, height.out, width.out, C), x.dtype)
-    by_depth, by_height, by_width = _shares(windows, count_include_pad, divisor, x.dtype, C)
-    loops.average(
-        source.reshape(N, D, H, W * C),
-        out.ravel(),
-        out.reshape(N, depth.out, height.out, width.out * C),
-        C,
-        depth.inside,
-        height.inside,
-        width.inside,
-        by_depth,
-        by_height,
-        by_width,
-    )
+    shape = (N, *[axis.out for axis in axes], C)
+    out, inside = empty(shape, x.dtype), [axis.inside for axis in axes]
+    if shares.apart and flat_size(windows) <= FEW_TAPS:
+        averages.average_apart(
+            source.ravel(), out.ravel(), *inside, shape, (D, H, W), _steps(windows)[0],
+            *shares.by_axis, shares.divide,
+        )  # fmt: skip
+    else:
+        lines = out.reshape(*shape[:3], shape[3] * C)
+        counts = shares.counts
+        averages.average(source.reshape(N, D, H, W * C), out.ravel(), lines, C, *inside, *counts)
     return _as_given(out, x.ndim, windows)
 
 
@@ -74,24 +79,24 @@ def avg_pool_backward(
 ) -> np.ndarray:
     """The gradient of `avg_pool`'s x ([N,] C, *space), given that of its result."""
     _check("avg_pool_backward", grad, [axis.out for axis in windows])
-    source, (depth, height, width) = _as_volume(grad, windows), _three(windows)
+    source, axes = _as_volume(grad, windows), _three(windows)
+    shares = _shares(windows, count_include_pad, divisor, grad.dtype, source.shape[4])
+    if shares.alone:
+        return _as_given(source, grad.ndim, windows)
     N, OD, OH, OW, C = source.shape
-    out = empty((N, depth.size, height.size, width.size, C), grad.dtype)
-    by_depth, by_height, by_width = _shares(windows, count_include_pad, divisor, grad.dtype, C)
-    loops.average_backward(
-        source.reshape(N, OD, OH, OW * C),
-        out.ravel(),
-        out.shape,
-        depth.covering,
-        depth.held,
-        height.covering,
-        height.held,
-        width.covering,
-        width.held,
-        by_depth,
-        by_height,
-        by_width,
-    )
+    size = axes[0].size, axes[1].size, axes[2].size
+    out = empty((N, *size, C), grad.dtype)
+    if shares.apart:
+        if shares.gaps:
+            out.fill(0)
+        averages.average_apart_backward(
+            source.ravel(), out.ravel(), *[axis.inside for axis in axes], source.shape, size,
+            _steps(windows)[0], *shares.by_axis, shares.divide,
+        )  # fmt: skip
+    else:
+        tables = [table for axis in axes for table in (axis.covering, axis.held)]
+        rows = source.reshape(N, OD, OH, OW * C)
+        averages.average_backward(rows, out.ravel(), out.shape, *tables, *shares.counts)
     return _as_given(out, grad.ndim, windows)
 
 
@@ -215,6 +220,10 @@ def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
         yield partial(max_pool_indices, taps, windows)
     yield partial(avg_pool, x, windows)
     yield partial(avg_pool_backward, y, windows)
+    close = sliding("examples", (17, 17), (16, 16), (2, 2), (1, 1), ((0, 0), (0, 0)), (1, 1))
+    yield partial(avg_pool_backward, np.zeros((1, 1, 16, 16), dtype), close)
+    halves = adaptive(4, 2), adaptive(4, 2)
+    yield partial(avg_pool, x[..., :4, :4], halves)
 
 
 def _check(op: str, array: np.ndarray, lengths: list[int]) -> None:
@@ -250,29 +259,51 @@ def _steps(windows: Along) -> tuple[Three, Three]:
     return (a.kernel, b.kernel, c.kernel), (a.dilation, b.dilation, c.dilation)
 
 
+class _Shares(NamedTuple):
+    """What windows of averages have, and whether they meet."""
+
+    counts: list[np.ndarray]  # (OD,), (OH,), (OW * C,): their product divides a window's sum
+    by_axis: list[np.ndarray]  # the same, or their inverses
+    divide: bool  # False where inverses are exact
+    apart: bool  # no position is in two windows
+    gaps: bool  # a position may be in none
+    alone: bool  # each position is a window, divided by 1
+
+
 def _shares(
     windows: Along, count_include_pad: bool, divisor: int | None, dtype: np.dtype, channels: int
-) -> list[np.ndarray]:
-    """By depth (OD,), height (OH,) and width (OW * C,), whose product a window's sum is divided
-    by: at least 1."""
+) -> _Shares:
+    """What a window's sum is divided by, and how windows lie to each other."""
     long = max([axis.size for axis in windows]) > LONGEST_KEPT
     found = _counted.__wrapped__ if long else _counted
-    shares: list[np.ndarray] = found(windows, count_include_pad, divisor, dtype, channels)
+    shares: _Shares = found(windows, count_include_pad, divisor, dtype, channels)
     return shares
 
 
 @lru_cache(maxsize=128)
 def _counted(
     windows: Along, count_include_pad: bool, divisor: int | None, dtype: np.dtype, channels: int
-) -> list[np.ndarray]:
+) -> _Shares:
     axes = _three(windows)
     if divisor is not None:
-        shares = [np.ones(axis.out, dtype) for axis in axes]
-        shares[2] *= dtype.type(divisor)
+        counts = [np.ones(axis.out, dtype) for axis in axes]
+        counts[2] *= dtype.type(divisor)
     else:
-        counts = [axis.padded if count_include_pad else axis.inside[:, 2] for axis in axes]
-        shares = [np.maximum(count, 1).astype(dtype) for count in counts]
-    return [*shares[:2], np.repeat(shares[2], channels)]
+        numbers = [axis.padded if count_include_pad else axis.inside[:, 2] for axis in axes]
+        counts = [np.maximum(number, 1).astype(dtype) for number in numbers]
+    over = np.concatenate([np.diff(axis.covering) for axis in axes])  # windows over a position
+    same = [axis.out == axis.size and (axis.starts == np.arange(axis.out)).all() for axis in axes]
+    single = all(same) and flat_size(windows) == 1
+    counts[2] = np.repeat(counts[2], channels)
+    exact = all((np.abs(np.frexp(count)[0]) == 0.5).all() for count in counts)
+    return _Shares(
+        counts,
+        [1 / count for count in counts] if exact else counts,
+        not exact,
+        bool(over.max(initial=0) <= 1) and all(axis.dilation == 1 for axis in axes),
+        bool(over.min(initial=1) < 1),
+        single and all((count == 1).all() for count in counts),
+    )
 
 
 def _outer_sum(parts: list[np.ndarray]) -> np.ndarray:

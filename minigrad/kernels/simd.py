@@ -38,6 +38,7 @@ __all__ = [
     "load",
     "load_some",
     "loads",
+    "quotient",
     "store",
     "store_each",
     "store_some",
@@ -399,6 +400,12 @@ def _arithmetic(function: Callable[..., Any], instruction: str) -> None:
         return getattr(builder, instruction)(*values)
 
 
+def quotient(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a / b"""
+    return a / b
+
+
 _arithmetic(operator.add, "fadd")
 _arithmetic(operator.sub, "fsub")
 _arithmetic(operator.mul, "fmul")
+_arithmetic(quotient, "fdiv")

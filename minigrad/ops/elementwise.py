@@ -36,7 +36,7 @@ class Elementwise(Op):
     def infer(self, *inputs: Spec) -> Spec:
         if self.floating_only:
             require_floating(self.name, *inputs)
-        if len(inputs) == 1:
+        if inputs.count(inputs[0]) == len(inputs):
             return inputs[0]
         dtype = common_dtype(self.name, *inputs)
         return Spec.of(broadcast_shapes(self.name, *[x.shape for x in inputs]), dtype)

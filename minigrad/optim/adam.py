@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad.kernels.recycled import call, combine
-from minigrad.optim.one_pass import in_one_pass, worth
+from minigrad.optim.one_pass import in_one_pass
 from minigrad.optim.optimizer import Group, Optimizer, State
 from minigrad.tensor import Array, Tensor
 
@@ -29,6 +29,7 @@ class Adam(Optimizer):
         "weight_decay": (0, math.inf),
     }
     pairs: ClassVar[tuple[str, ...]] = ("betas",)
+    elementwise = True
     entries: ClassVar[dict[str, bool]] = {
         "step": True,
         "exp_avg": True,
@@ -60,8 +61,6 @@ class Adam(Optimizer):
         )
 
     def overwrite(self, parameter: Tensor, grad: Array, state: State, group: Group) -> bool:
-        if not worth(parameter):
-            return False
         from minigrad.kernels.descent import adapt
 
         step = state.get("step", 0) + 1

@@ -30,8 +30,9 @@ def worth(parameter: Tensor) -> bool:
     That hangs on the size and the dtype alone, so that a run that is resumed with other layouts in
     memory rounds as if it had not been interrupted.
     """
-    computed = tape.state.tracer is None and not parameter.is_abstract
-    return computed and parameter.nbytes >= LEAST and parameter.dtype in parallel.TYPES
+    if parameter.nbytes < LEAST or parameter.dtype not in parallel.TYPES:
+        return False
+    return tape.state.tracer is None and not parameter.is_abstract
 
 
 def in_one_pass(

@@ -15,6 +15,8 @@ import numpy as np
 from minigrad.creation import zeros_like
 from minigrad.errors import ArgumentError, MinigradError, StateDictError
 from minigrad.kernels.rewriting import settled
+from minigrad.optim.joined import Part, alike, joins
+from minigrad.optim.one_pass import worth
 from minigrad.tape import enable_grad
 from minigrad.tensor import Array, Tensor, asarray
 
@@ -35,6 +37,8 @@ class Optimizer:
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
     pairs: ClassVar[tuple[str, ...]] = ()
     entries: ClassVar[dict[str, bool]] = {}
+    elementwise: ClassVar[bool] = False
+    """Whether `update` takes each number by itself: then it is called once for many parameters."""
 
     def __init__(
         self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], defaults: dict[str, Any]
@@ -51,13 +55,18 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "update" in cls.__dict__ and "elementwise" not in cls.__dict__:
+            cls.elementwise = False  # what the class above said is of its own
+
     def update(self, value: Array, grad: Array, state: State, group: Group) -> Array:
         """The new value of a parameter; may change `state`, must not write to the arrays."""
         raise TypeError(f"{type(self).__name__} does not define update")
 
     def overwrite(self, parameter: Tensor, grad: Array, state: State, group: Group) -> bool:
         """Do all of `update`, the sign of `maximize` too, in one pass over the memory of a
-        parameter; False where that is not worth it, or there is no such pass."""
+        parameter that is worth it; False where there is no such pass."""
         return False
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
@@ -108,17 +117,26 @@ class Optimizer:
                 loss = closure()
         for group in self.param_groups:
             settings = self._checked(group)  # a schedule may have changed them
+            few: list[Part] = []
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
                 grad = parameter.grad.detach().numpy()
                 state = self.state.setdefault(parameter, {})
-                if self.overwrite(parameter, grad, state, settings):
+                if worth(parameter) and self.overwrite(parameter, grad, state, settings):
+                    continue
+                if self.elementwise and joins(parameter):
+                    few.append((parameter, grad, state))
                     continue
                 value = parameter.detach().numpy()
-                grad = -grad if settings.get("maximize") else grad
-                parameter.assign(asarray(self.update(value, grad, state, settings)))
+                parameter.assign(asarray(self._updated(value, grad, state, settings)))
+            for joined in alike(few):
+                value, grad, state = joined.join()
+                joined.split(self._updated(value, grad, state, settings), state)
         return loss
+
+    def _updated(self, value: Array, grad: Array, state: State, group: Group) -> Array:
+        return self.update(value, -grad if group.get("maximize") else grad, state, group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set the gradient of every parameter to None, or to zeros."""

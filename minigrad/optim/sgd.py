@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from minigrad.errors import ArgumentError
 from minigrad.kernels.recycled import combine
-from minigrad.optim.one_pass import in_one_pass, worth
+from minigrad.optim.one_pass import in_one_pass
 from minigrad.optim.optimizer import Group, Optimizer, State
 from minigrad.tensor import Array, Tensor
 
@@ -26,6 +26,7 @@ class SGD(Optimizer):
         "dampening": (-math.inf, math.inf),
         "weight_decay": (0, math.inf),
     }
+    elementwise = True
     entries: ClassVar[dict[str, bool]] = {"momentum_buffer": True}
 
     def __init__(
@@ -57,8 +58,6 @@ class SGD(Optimizer):
         )
 
     def overwrite(self, parameter: Tensor, grad: Array, state: State, group: Group) -> bool:
-        if not worth(parameter):
-            return False
         from minigrad.kernels.descent import descend
 
         momentum, share = group["momentum"], 1 - group["dampening"]
