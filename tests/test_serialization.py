@@ -466,6 +466,21 @@ class TestWriting:
             assert link.is_symlink() and not target.is_symlink()
         assert sorted(tmp_path.rglob("*")) == [target.parent, target, link]
 
+    def test_what_is_no_file_stays(self, tmp_path: Path) -> None:
+        """As root, /dev/null would become a file."""
+        pipe, link = tmp_path / "pipe", tmp_path / "link"
+        os.mkfifo(pipe)
+        link.symlink_to(pipe)
+        for path in (pipe, link):
+            with pytest.raises(
+                CheckpointError, match=r"cannot be written \(it is a device or a pipe"
+            ):
+                mg.save({"a": 1}, path)
+            with pytest.raises(CheckpointError, match="no such file"):
+                mg.load(path)
+        assert pipe.is_fifo() and link.is_symlink()
+        assert sorted(tmp_path.iterdir()) == [link, pipe]
+
     @pytest.mark.parametrize("ending", [".safetensors", ".npz"])
     def test_a_process_that_is_killed_leaves_a_whole_file(
         self, ending: str, tmp_path: Path

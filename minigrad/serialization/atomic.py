@@ -19,6 +19,8 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     """
     try:
         place = Path(os.path.realpath(path)) if path.is_symlink() else path
+        if place.exists() and not (place.is_file() or place.is_dir()):
+            raise OSError("it is a device or a pipe, which a file would replace")
         place.parent.mkdir(parents=True, exist_ok=True)
         partial = place.parent / f".{secrets.token_hex(4)}.partial"
         try:
