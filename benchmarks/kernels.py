@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -25,7 +26,12 @@ from benchmarks.report import print_report
 from benchmarks.shapes import PASSES, Case, distinct
 from benchmarks.turns import REPOSITORY, Settings, environment, measure
 
-__all__ = ["document", "main", "parser", "pattern", "positive", "write_json"]
+__all__ = [
+    *("document", "main"),
+    *("parser", "pattern", "picture", "positive", "target", "write_json"),
+]
+
+PICTURES = (".png", ".svg", ".pdf")  # of all that matplotlib writes
 
 
 def document(
@@ -102,6 +108,25 @@ def pattern(text: str) -> re.Pattern[str]:
         raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
 
 
+def target(text: str) -> Path:
+    """A file to write, of the command line: told before anything is measured if it cannot be."""
+    path = Path(text)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be written ({error.strerror})") from None
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text} cannot be written")
+    return path
+
+
+def picture(text: str) -> Path:
+    """A file to draw to, of the command line."""
+    if not text.lower().endswith(PICTURES):
+        raise argparse.ArgumentTypeError(f"{text} does not end in {', '.join(PICTURES)}")
+    return target(text)
+
+
 def parser(description: str) -> argparse.ArgumentParser:
     """With the options that all comparisons have."""
     from minigrad.threads import get_num_threads
@@ -115,7 +140,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         help="least time of a pass in a round (%(default)s)",
     )  # fmt: skip
     add("--calls", type=positive, default=5, help="least calls of a pass in a round (%(default)s)")
-    add("--json", type=Path, metavar="FILE", help="write everything there")
+    add("--json", type=target, metavar="FILE", help="write everything there")
     return options
 
 
@@ -136,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument(
         "--passes", type=_passes, default=list(PASSES), help=f"of {','.join(PASSES)}; all"
     )
-    options.add_argument("--markdown", type=Path, metavar="FILE", help="write tables there")
+    options.add_argument("--markdown", type=target, metavar="FILE", help="write tables there")
     chosen = options.parse_args(arguments)
     cases = {
         case: names

@@ -17,7 +17,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.contenders import installed
-from benchmarks.kernels import parser, write_json
+from benchmarks.kernels import parser, picture, write_json
 from benchmarks.machine import describe, sentence
 from benchmarks.report import console
 from benchmarks.shapes import CONVOLUTION, PASSES, Case
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser("Time a 3x3 convolution against its channels, size, batch and threads.")
     add = options.add_argument
     add("--series", type=_series, default=list(VARIED), help=f"of {','.join(VARIED)}; all")
-    add("--png", type=Path, metavar="FILE", help="draw it there, if matplotlib is installed")
+    add("--png", type=picture, metavar="FILE", help="draw it there, if matplotlib is installed")
     chosen = options.parse_args(arguments)
     settings = Settings(chosen.threads, chosen.rounds, chosen.seconds, chosen.calls)
     found = [point for series in chosen.series for point in points(series, settings)]

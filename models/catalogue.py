@@ -87,9 +87,13 @@ def network(
 
         @functools.wraps(build)
         def built(*args: P.args, **kwargs: P.kwargs) -> M:
-            model = build(*args, **kwargs)
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
+            for option, value in given.arguments.items():
+                switch = isinstance(signature.parameters[option].default, bool)
+                if switch and not isinstance(value, bool):
+                    raise ArgumentError(f"{name}: {option} is True or False, got {value!r}")
+            model = build(*args, **kwargs)
             model.model_name = name
             model.input_shape = (given.arguments["in_channels"], size, size)
             return model

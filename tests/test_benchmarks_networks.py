@@ -118,6 +118,12 @@ def test_a_process_that_is_killed_is_told() -> None:
         assert "was killed" in process.ask(order())["failed"]
 
 
+def test_a_reason_is_the_first_paragraph_of_an_error() -> None:
+    error = RuntimeError("no compiler\nfound\n\nSet VERBOSE=1 to know more")
+    assert worker._reason(error) == "RuntimeError: no compiler found"
+    assert worker._reason(RuntimeError("\n\n")) == "RuntimeError: "
+
+
 class NotANumber:
     """A library whose loss is gone."""
 
@@ -228,10 +234,16 @@ def test_the_report_has_all_of_it(
 
 
 def test_the_picture_has_a_bar_for_each(document: dict[str, Any], tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+    matplotlib = pytest.importorskip("matplotlib")
     path = tmp_path / "folder" / "networks.png"
     draw(document, path)
     assert path.read_bytes().startswith(b"\x89PNG")
+    document["rows"][0]["contenders"][DEFAULT]["seconds"] = 12.3456
+    with matplotlib.rc_context({"svg.fonttype": "none"}):  # text as text
+        draw(document, path.with_suffix(".svg"))
+    written = path.with_suffix(".svg").read_text()
+    shown = ("LeNet-5", "ResNet-50", *document["contenders"], "12,346", "260", "failed", "One, 2")
+    assert [text for text in shown if text not in written] == []
 
 
 @pytest.mark.parametrize(
@@ -242,6 +254,9 @@ def test_the_picture_has_a_bar_for_each(document: dict[str, Any], tmp_path: Path
         (["--passes", "sideways"], "no pass 'sideways'"),
         (["--contenders", "TensorFlow"], "no contender 'TensorFlow'"),
         (["--rounds", "0"], "takes a whole number from 1"),
+        (["--png", "chart.txt"], "chart.txt does not end in .png, .svg"),
+        (["--png", "/dev/null/chart.png"], "/dev/null/chart.png cannot be written"),
+        (["--json", "/"], "/ cannot be written"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 import minigrad as mg
 from minigrad import data, models
 from minigrad.cli.app import app
-from minigrad.cli.classifier import classifier, network
+from minigrad.cli.classifier import classifier, find_state, network
 from minigrad.cli.run_folder import RunFolder
 from minigrad.cli.settings import Settings
 from minigrad.data import ImageDataset
@@ -202,6 +203,40 @@ def test_what_does_not_fit(folder: Path, tmp_path: Path) -> None:
     assert "not finite" in refused(tmp_path / "nan.npz", picture, *lenet)
     assert "no such file" in refused(tmp_path / "absent.pth", picture, *lenet)
     assert "lenet6" in refused(tmp_path / "nan.npz", picture, "--model", "lenet6")
+
+
+@pytest.mark.parametrize(
+    ("key", "shape"),
+    [
+        ("features_detector.0.weight", (6, 100_000, 5, 5)),
+        ("features_detector.0.weight", (0, 2**24, 1, 1)),
+        ("classifier.4.bias", (2**24,)),
+    ],
+)
+def test_a_small_file_does_not_make_a_network_of_gigabytes(
+    key: str, shape: tuple[int, ...], folder: Path, tmp_path: Path
+) -> None:
+    """Its tensor repeats one number, and would ask for as many channels or classes."""
+    strides = (0,) * len(shape)
+    body = mapping({key: tensor(storage("FloatStorage", "0", 1), 0, shape, strides)})
+    (tmp_path / "x.pth").write_bytes(archive(body, {"0": bytes(4)}))
+    tracemalloc.start()
+    try:
+        said = refused(tmp_path / "x.pth", folder / "0.png", "--model", "lenet5")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "9 missing" in said
+    assert peak < 2**24
+
+
+def test_keys_of_prefixes_are_read_in_no_time(tmp_path: Path) -> None:
+    """Cutting off one prefix after the other would copy a terabyte."""
+    state = models.create("lenet5").state_dict()
+    long = {"module." * 500_000 + key: value for key, value in list(state.items())[:2]}
+    assert list(find_state(long, tmp_path)) == list(state)[:2]
+    with pytest.raises(MinigradError, match="2 unexpected"):
+        models.create("lenet5").load_state_dict({"." * 2_000_000 + key: 1 for key in "ab"})
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,19 @@ LENET_LAYERS = [
     ("Linear", (10,), 850),
 ]
 
+VGG_COLUMNS = {
+    "vgg_a": "3-64 M | 3-128 M | 3-256 3-256 M | 3-512 3-512 M | 3-512 3-512 M",
+    "vgg_a_lrn": "3-64 LRN M | 3-128 M | 3-256 3-256 M | 3-512 3-512 M | 3-512 3-512 M",
+    "vgg_b": "3-64 3-64 M | 3-128 3-128 M | 3-256 3-256 M | 3-512 3-512 M | 3-512 3-512 M",
+    "vgg_c": "3-64 3-64 M | 3-128 3-128 M | 3-256 3-256 1-256 M "
+    "| 3-512 3-512 1-512 M | 3-512 3-512 1-512 M",
+    "vgg_d": "3-64 3-64 M | 3-128 3-128 M | 3-256 3-256 3-256 M "
+    "| 3-512 3-512 3-512 M | 3-512 3-512 3-512 M",
+    "vgg_e": "3-64 3-64 M | 3-128 3-128 M | 3-256 3-256 3-256 3-256 M "
+    "| 3-512 3-512 3-512 3-512 M | 3-512 3-512 3-512 3-512 M",
+}
+"""The columns of the lecture's table: kernel-filters, M for maxpool."""
+
 ALEXNET = """\
 AlexNetR(
   (features): Sequential(
@@ -165,6 +178,19 @@ def test_layers_of_the_lecture(name: str, rows: list[tuple[str, tuple[int, ...],
 
 def test_alexnet_prints_as_in_the_lecture() -> None:
     assert repr(abstract("alexnet")) == ALEXNET
+
+
+@pytest.mark.parametrize(("name", "column"), VGG_COLUMNS.items())
+def test_the_table_of_vgg(name: str, column: str) -> None:
+    found = []
+    for layer in abstract(name).modules():
+        if isinstance(layer, nn.Conv2d):
+            found.append(f"{layer.kernel_size[0]}-{layer.out_channels}")
+        elif isinstance(layer, nn.MaxPool2d | nn.LocalResponseNorm):
+            found.append("M" if isinstance(layer, nn.MaxPool2d) else "LRN")
+        elif isinstance(layer, nn.Linear):
+            found.append(f"FC-{layer.out_features}")
+    assert found == [*column.replace("|", "").split(), "FC-4096", "FC-4096", "FC-1000"]
 
 
 def test_torchvision_s_keys() -> None:

@@ -95,6 +95,7 @@ class TestCatalogue:
             (lambda: described("resnet50", variant="v2"), "'v1' or 'v1.5', got 'v2'"),
             (lambda: described("alexnet", dropout=2), "between 0 and 1, got 2"),
             (lambda: described("vgg_a", num_classes=0), "out_features must be at least 1, got 0"),
+            (lambda: described("vgg_a", batch_norm="no"), "batch_norm is True or False, got 'no'"),
             (lambda: described("resnet18", in_channels=-1), "in_channels must be at least 1"),
         ],
     )

@@ -169,6 +169,20 @@ class TestArchives:
             np.savez(file, a=array)
         assert "which minigrad does not compute with" in refused(path, path.read_bytes())
 
+    def test_names_cannot_write_to_the_terminal(self, path: Path) -> None:
+        said = refused(path, zip_of([("\x1b[2J.npy", b"")]))
+        assert "\\x1b[2J.npy" in said and said.isprintable()
+
+    def test_an_array_of_objects_is_no_pickle_to_run(self, path: Path) -> None:
+        class Harmful:
+            def __reduce__(self) -> Any:
+                return (path.parent / "sentinel").touch, ()
+
+        file = io.BytesIO()
+        np.savez(file, a=np.array([Harmful()], object), allow_pickle=True)
+        assert "holds object, which" in refused(path, file.getvalue())
+        assert not (path.parent / "sentinel").exists()
+
     @pytest.mark.parametrize(
         "header",
         [
@@ -176,6 +190,8 @@ class TestArchives:
             "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
             "{'descr': '<f4', 'fortran_order': False, 'shape': (2.0,)}",
             "{'descr': '<f4', 'fortran_order': False, 'shape': (-2, -1)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4611686018427387904)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (" + "1, " * 70 + ")}",
             "{'descr': '<q9', 'fortran_order': False, 'shape': (2,)}",
             "{'descr': '<f4', 'shape': (2,)}",
             "__import__('os').abort()",

@@ -269,3 +269,18 @@ class TestBombs:
         other = tensor(storage("IntStorage", "0", 6), 0, (6,), (1,))
         body = group(ONE_TENSOR, other)
         assert "two kinds" in refused(path, sequence(body, [("0", 6, NUMBERS.tobytes())]))
+
+    @pytest.mark.parametrize(
+        ("begin", "count"), [(-1, 3), (0, -3), (4, 3), (2**63, 1), (0, 2**63), (None, 3), (0, 1.5)]
+    )
+    def test_a_part_outside_of_its_storage(self, begin: Any, count: Any, path: Path) -> None:
+        part = group(plain("part"), plain(begin), plain(count))
+        body = tensor(storage("FloatStorage", "0", 6, part), 0, (3,), (1,))
+        refused(path, sequence(body, [("0", 6, NUMBERS.tobytes())]))
+
+    def test_a_list_as_the_key_of_a_storage(self, path: Path) -> None:
+        identity = plain("storage"), name("torch", "FloatStorage"), plain(["0"]), plain("cpu")
+        for more in ((plain(6),), (plain(6), b"N")):
+            body = tensor(group(*identity, *more) + b"Q", 0, (3,), (1,))
+            for form in FORMS:
+                refused(path, file_of(form, body, {"0": NUMBERS.tobytes()}))

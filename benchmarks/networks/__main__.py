@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.kernels import parser, pattern, write_json
+from benchmarks.kernels import parser, pattern, picture, write_json
 from benchmarks.machine import describe
 from benchmarks.networks import results
 from benchmarks.networks.cases import NETWORKS, PASSES, Network
@@ -98,7 +97,7 @@ def _options() -> argparse.ArgumentParser:
         help=f"of {','.join(CONTENDERS)}; all that are installed",
     )  # fmt: skip
     add("--warm", action="store_true", help="leave out first calls that have all to compile")
-    add("--png", type=Path, metavar="FILE", help="draw it there, if matplotlib is installed")
+    add("--png", type=picture, metavar="FILE", help="draw it there, if matplotlib is installed")
     return options
 
 

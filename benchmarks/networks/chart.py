@@ -59,12 +59,19 @@ def _bars(axes: Any, rows: Sequence[Row], names: Sequence[str], key: str, one: f
         heights = [v / u if v and u else 0 for v, u in zip(values, units, strict=True)]
         places = [place + width * (i + 0.5) - GROUP / 2 for place in range(len(rows))]
         bars = axes.bar(places, heights, width, color=f"C{i}", label=name)
-        texts = [f"{value / one:.3g}" if value else "failed" for value in values]
-        axes.bar_label(bars, texts, fontsize=7, rotation=90, padding=2)
+        texts = [_shown(value / one) if value else "failed" for value in values]
+        labels = axes.bar_label(bars, texts, fontsize=7, rotation=90, padding=3)
+        for label in labels:  # the line at 1 runs behind them
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
     axes.axhline(1, color="black", linewidth=0.8)
     axes.margins(y=0.2)
     axes.set_xticks(range(len(rows)), [row["title"] for row in rows])
     axes.set_ylabel(f"{unit} = 1")
+
+
+def _shown(figure: float) -> str:
+    """Three digits, and all of them before the point."""
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"
 
 
 def _value(row: Row, name: str, key: str) -> float | None:

@@ -78,8 +78,8 @@ def memory(which: str) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """The kind of error and its first words, on one line."""
-    told = " ".join(str(error).split())
+    """The kind of error and its first paragraph, on one line."""
+    told = " ".join(str(error).strip().partition("\n\n")[0].split())
     return f"{type(error).__name__}: {told}"[:MOST_OF_A_REASON]
 
 

@@ -17,8 +17,9 @@ from minigrad.cli.run_folder import BEST, CONFIG, LAST, RunFolder
 from minigrad.creation import abstract
 from minigrad.data import Preprocessing
 from minigrad.errors import ArgumentError, CheckpointError, MinigradError
-from minigrad.nn import Module
+from minigrad.nn import Module, init
 from minigrad.serialization import load
+from minigrad.serialization.plain import without_shared
 from minigrad.spec import float64
 from minigrad.tensor import Tensor
 
@@ -80,8 +81,7 @@ def find_state(found: Any, file: Path) -> dict[str, Tensor]:
             pending += [value[name] for name in NESTS if name in value]
     else:
         raise CheckpointError(f"{file}: holds no state_dict, itself or as {', '.join(NESTS)}")
-    while prefix := next((p for p in PREFIXES if all(k.startswith(p) for k in state)), None):
-        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    state = dict(zip(without_shared(state, PREFIXES), state.values(), strict=True))
     return {k: v.astype("float32") if v.dtype == float64 else v for k, v in state.items()}
 
 
@@ -97,7 +97,11 @@ def network(
     with abstract():
         own = models.create(name, **made).state_dict()
     channels, count = _ends(own, state)
-    model = models.create(name, **{**made, "in_channels": channels, "num_classes": count})
+    made |= {"in_channels": channels, "num_classes": count}
+    with abstract():  # what does not fit is told before anything takes the memory it asks for
+        models.create(name, **made).load_state_dict(state)
+    with init.skipped():
+        model = models.create(name, **made)
     model.load_state_dict(state)
     return model, channels, count
 

@@ -37,12 +37,12 @@ def differences(own: Mapping[str, Tensor], given: Mapping[str, Any], strict: boo
 
 def _prefix(missing: list[str], extra: list[Any]) -> str:
     """What stands in front of the name of a missing key in one that is left over."""
-    for key in extra:
-        rest = str(key)
-        while "." in rest:
-            _, _, rest = rest.partition(".")
-            if rest in missing:
-                return str(key)[: -len(rest)]
+    names = set(missing)
+    lengths = sorted({len(name) for name in names}, reverse=True)
+    for key in map(str, extra):
+        for length in lengths:  # not every dot of a key: there may be a million
+            if key[-length:] in names and key[-length - 1 : -length] == ".":
+                return key[:-length]
     return ""
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from minigrad.errors import CheckpointError
 from minigrad.serialization import npz, safetensors_file, torch_file
 from minigrad.serialization.archive import Archive
 from minigrad.serialization.contents import Contents
-from minigrad.serialization.plain import as_prefixes, dictionaries, strip
+from minigrad.serialization.plain import as_path, as_prefixes, dictionaries, strip
 
 _TAR = slice(257, 262), b"ustar"
 _FIRST = 512  # bytes, enough to tell every format
@@ -48,10 +47,11 @@ def load(
     tensors or, by shortening it, ends this process; `save` does not, since it writes a new file.
 
     Raises CheckpointError if there is no such file, or if it is damaged, holds more than plain
-    values, or is of a kind that is not read; ArgumentError for a strip_prefix that is no text.
+    values, or is of a kind that is not read; ArgumentError for a strip_prefix that is no text and a
+    path that is none, such as an open file.
     """
     prefixes = as_prefixes(strip_prefix)
-    file = Path(path)
+    file = as_path("load", path)
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "no such file"
         raise CheckpointError(f"{file}: {what}")

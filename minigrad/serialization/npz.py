@@ -37,7 +37,7 @@ def read(archive: Archive) -> dict[str, Any]:
         try:
             array = _array(archive.array(name, deflated=True))
         except CheckpointError as error:
-            raise CheckpointError(f"{name}: {error}") from None
+            raise CheckpointError(f"{name!r}: {error}") from None
         arrays[name.removesuffix(_ENDING)] = array
     skeleton = arrays.pop(_SKELETON, None)
     tensors = {name: constant(array) for name, array in arrays.items()}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,13 @@ def dictionaries(obj: Any) -> Iterator[dict[Any, Any]]:
             raise CheckpointError(f"it holds a {type(value).__name__} that is no value")
 
 
+def as_path(function: str, path: Any) -> Path:
+    """The path that `load` and `save` are given; raises ArgumentError for what is none."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"{function}: takes the path of a file, got {type(path).__name__}")
+    return Path(path)
+
+
 def as_prefixes(strip_prefix: str | Sequence[str]) -> tuple[str, ...]:
     """The argument of `load`; raises ArgumentError for what is no text."""
     prefixes = (strip_prefix,) if isinstance(strip_prefix, str) else strip_prefix
@@ -46,9 +55,24 @@ def as_prefixes(strip_prefix: str | Sequence[str]) -> tuple[str, ...]:
 
 def without_prefixes(key: Any, prefixes: tuple[str, ...]) -> Any:
     """A key without any of the prefixes, however often they stand in front."""
-    while isinstance(key, str) and key.startswith(prefixes):
-        key = key.removeprefix(next(p for p in prefixes if key.startswith(p)))
-    return key
+    return key[_end_of(prefixes, key) :] if isinstance(key, str) else key
+
+
+def without_shared(keys: Collection[str], prefixes: Sequence[str]) -> list[str]:
+    """The keys without any of the prefixes that all of them have, however often."""
+    if not keys:
+        return []
+    start = _end_of(prefixes, min(keys), max(keys))  # which share no more than all do
+    return [key[start:] for key in keys]
+
+
+def _end_of(prefixes: Sequence[str], *keys: str) -> int:
+    """Where the prefixes end that all keys begin with. Nothing is cut off on the way: a key may be
+    megabytes of prefixes."""
+    end = 0
+    while found := next((p for p in prefixes if all(k.startswith(p, end) for k in keys)), ""):
+        end += len(found)
+    return end
 
 
 def strip(dictionary: dict[Any, Any], prefixes: tuple[str, ...]) -> None:
