@@ -12,7 +12,7 @@ import pytest
 from vector_programs import MATRICES
 
 from minigrad.kernels.target import Target, available, target
-from minigrad.kernels.winograd_points import FILTERINGS, Kind
+from minigrad.kernels.winograd_points import FILTERINGS, Kind, products_of
 
 PROGRAM = Path(__file__).with_name("vector_programs.py")
 
@@ -125,7 +125,7 @@ def test_winograd_s_matrices_compute_a_correlation(kind: Kind) -> None:
 def test_winograd_s_matrices_in_two_dimensions_and_for_the_filter(kind: Kind) -> None:
     rng = np.random.default_rng(0)
     filtering = FILTERINGS[kind]
-    A, G, B, products = filtering.A, filtering.G, filtering.B, filtering.products
+    A, G, B, products = filtering.A, filtering.G, filtering.B, products_of(kind)
     d, w, g = (rng.normal(size=(n, n)) for n in (filtering.seen, kind[0], filtering.outputs))
     T = correlation(kind)
     values, filters, given = ((M @ v @ M.T).reshape(-1) for M, v in ((B, d), (G, w), (A, g)))

@@ -40,10 +40,11 @@ def run(name: str, otherwise: Callable[..., Any], *inputs: np.ndarray) -> np.nda
     order = dense_order(first.shape, first.strides, first.itemsize)
     if order is None:
         return np.asarray(otherwise(*inputs))
+    axes, back = order
     kernels, streams = _compiled()
-    out = buffers.empty_like(first)
-    kernels[name](*[x.ravel("K") for x in inputs], out.ravel("K"), streams(out))
-    return out
+    out = buffers.empty(tuple([first.shape[axis] for axis in axes]), first.dtype)
+    kernels[name](*[x.ravel("K") for x in inputs], out.reshape(-1), streams(out))
+    return out.transpose(back)
 
 
 @cache

@@ -21,7 +21,7 @@ from minigrad.kernels.streaming import LINE, drain, streams
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
 from minigrad.kernels.window import Axis
-from minigrad.kernels.winograd_points import FILTERINGS, Kind
+from minigrad.kernels.winograd_points import FILTERINGS, Kind, products_of
 from minigrad.kernels.winograd_transform import transforms
 
 __all__ = ["forward", "input_grad", "kind_of", "suits"]
@@ -79,7 +79,7 @@ class _Direction:
         C, K, taps = problem.channels, problem.filters, problem.taps
         self.kind = kind_of(problem, back)
         filtering = FILTERINGS[self.kind]
-        self.products = filtering.products
+        self.products = products_of(self.kind)
         self.values, self.filters, self.sums = (
             len(matrix) ** 2 for matrix in (filtering.B, filtering.G, filtering.A)
         )
@@ -200,10 +200,10 @@ def _convolve(
 @cache
 def transform_weights(kind: Kind) -> Kernel:
     """The kernel that transforms all filters."""
-    taps, way = kind[0], transforms(kind)
+    taps, way, called = kind[0], transforms(kind), named(kind)
     weight_rows, ROOM = way.weight_rows, way.room
 
-    @kernel(name=f"winograd.transform_weights_{named(kind)}")
+    @kernel(name=f"winograd.transform_weights_{called}")
     def transform_filters(weight: np.ndarray, sizes: np.ndarray, panels: np.ndarray) -> None:
         # panels: (values, panels, depth, columns of one)
         _, count, depth, wide = panels.shape
@@ -234,8 +234,9 @@ def over_tiles(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
     multiply_add, save = form.multiply_add, form.save
     input_tile, output_tile, ROOM = way.input_tile, way.output_tile, way.room
+    called = named(kind)
 
-    @kernel(name=f"winograd.over_tiles_{named(kind)}_{vectors}_{rows}_{narrow}")
+    @kernel(name=f"winograd.over_tiles_{called}_{vectors}_{rows}_{narrow}")
     def convolve_tiles(
         x: np.ndarray,
         x_sizes: np.ndarray,
@@ -326,9 +327,9 @@ def over_filters(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
     multiply_add, save = form.multiply_add, form.save
     input_tile, output_tile, weight_rows = way.input_tile, way.output_tile, way.weight_rows
-    TAPS, ROOM = kind[0], way.room
+    TAPS, ROOM, called = kind[0], way.room, named(kind)
 
-    @kernel(name=f"winograd.over_filters_{named(kind)}_{vectors}_{rows}_{narrow}")
+    @kernel(name=f"winograd.over_filters_{called}_{vectors}_{rows}_{narrow}")
     def convolve_filters(
         x: np.ndarray,
         x_sizes: np.ndarray,

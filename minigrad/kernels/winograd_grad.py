@@ -18,7 +18,7 @@ from minigrad.kernels.simd import lanes, take
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
 from minigrad.kernels.winograd import kind_of, named
-from minigrad.kernels.winograd_points import FILTERINGS, Kind
+from minigrad.kernels.winograd_points import FILTERINGS, Kind, products_of
 from minigrad.kernels.winograd_transform import transforms
 
 __all__ = ["weight_grad"]
@@ -55,7 +55,7 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
         np.array([height.size, width.size, C, *grid, height.before, width.before]),
         grad.reshape(-1),
         np.array([height.out, width.out, problem.filters, *grid, 0, 0]),
-        *filtering.products[:3],
+        *products_of(kind)[:3],
         sums,
         tiles,
         chunk,
@@ -75,9 +75,9 @@ def over_chunks(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
     input_tile, grad_tile, filter_tile = way.input_tile, way.grad_tile, way.filter_tile
     form = tiling(vectors, rows, narrow)
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
-    multiply_add, save = form.multiply_add, form.save
+    multiply_add, save, called = form.multiply_add, form.save, named(kind)
 
-    @kernel(name=f"winograd_grad.over_chunks_{named(kind)}_{vectors}_{rows}_{narrow}")
+    @kernel(name=f"winograd_grad.over_chunks_{called}_{vectors}_{rows}_{narrow}")
     def filter_grad(
         x: np.ndarray,
         x_sizes: np.ndarray,

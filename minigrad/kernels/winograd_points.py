@@ -13,11 +13,12 @@ a product of fewer values: F(4, 2) + F(4, 1), 9 products in place of 12.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["FILTERINGS", "Filtering", "Kind", "Matrices", "Products", "matrices"]
+__all__ = ["FILTERINGS", "Filtering", "Kind", "Matrices", "Products", "matrices", "products_of"]
 
 # Besides ∞: those of six points, and of five.
 SIX = 0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)
@@ -89,17 +90,6 @@ class Filtering(NamedTuple):
     def seen(self) -> int:
         return int(self.B.shape[1])
 
-    @property
-    def products(self) -> Products:
-        """Those of a tile in two dimensions, in the order of the sums."""
-        of_axis = (self.inputs, self.B), (np.arange(len(self.G)), self.G), (self.sums, self.A)
-        inputs, filters, sums = (
-            np.add.outer(table * len(values), table).reshape(-1) for table, values in of_axis
-        )
-        order = np.argsort(sums, kind="stable")
-        firsts = np.searchsorted(sums[order], np.arange(len(self.A) ** 2 + 1))
-        return Products(inputs[order], filters[order], sums[order], firsts)
-
 
 def _of_one_phase(taps: int) -> Filtering:
     A, G, B = matrices(SIX, taps)
@@ -144,3 +134,16 @@ FILTERINGS: dict[Kind, Filtering] = {
 }
 """By the taps of filters, their stride, and whether it is one only for the gradient of the input:
 with a stride of 1 that is a convolution of the same kind."""
+
+
+@cache
+def products_of(kind: Kind) -> Products:
+    """Those of a tile in two dimensions, in the order of the sums."""
+    way = FILTERINGS[kind]
+    of_axis = (way.inputs, way.B), (np.arange(len(way.G)), way.G), (way.sums, way.A)
+    inputs, filters, sums = (
+        np.add.outer(table * len(values), table).reshape(-1) for table, values in of_axis
+    )
+    order = np.argsort(sums, kind="stable")
+    firsts = np.searchsorted(sums[order], np.arange(len(way.A) ** 2 + 1))
+    return Products(inputs[order], filters[order], sums[order], firsts)
