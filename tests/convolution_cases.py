@@ -197,12 +197,13 @@ def _winograd_tilings(shape: Shape) -> set[Tiling]:
 
 @cache
 def _winograd_shapes(tilings: int, few: bool) -> list[Shape]:
-    """Shapes for few tiles, or for many: of the tilings that most of them have, or (0) of all."""
+    """Shapes for few tiles, or for many: those 3 wide of the tilings that most have, or (0) all."""
     wide, ones = target.lanes(4), (1, 1)
     paddings = ((1, 1), (1, 1)), ((0, 0), (0, 0)), ((2, 1), (0, 3)), ((4, 0), (1, 2))
     channels = wide, wide + 1, 2 * wide - 3, 2 * wide, 3 * wide + 1
     sizes = (4, 4), (7, 3), (8, 12), (13, 11), (16, 15), (33, 36), (48, 62)
     kinds = [(taps, stride) for taps, stride, back in FILTERINGS if not back]
+    kinds = [kind for kind in kinds if tilings == 0 or kind[0] == 3]
     all_shapes = [
         Shape(images, depth, filters, 1, out, (taps,) * 2, (step,) * 2, padding, ones, (0, 0))
         for images, depth, filters, (taps, step), out, padding in product(

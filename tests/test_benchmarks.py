@@ -142,6 +142,7 @@ def test_what_cannot_be_measured_is_refused(
     assert told in f"{raised.value}{capsys.readouterr().err}"
 
 
+@pytest.mark.slow
 def test_scaling_comes_out_as_a_table_json_and_a_picture(
     alone: None,
     tmp_path: Path,

@@ -174,7 +174,7 @@ def largest_errors(
     return errors
 
 
-@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("stride", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("channels", "filters"), [(512, 32), (32, 512)])
 @pytest.mark.parametrize(("mode", "bound"), [("fast", 2e-5), ("strict", 3e-6)])
 def test_the_error_at_512_channels(

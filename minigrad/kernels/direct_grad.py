@@ -28,16 +28,16 @@ __all__ = ["by_filter", "weight_grad"]
 # stay in the second cache.
 BLOCK = 256
 CHUNK_BYTES = 5 << 17
-LEAST_PIXELS, MOST_PIXELS = 64, 512
+# Pixels of a chunk, which are summed in one go: few, so that sums of sums round less, and that what
+# tiles share of pixels read in place stays in the caches.
+LEAST_PIXELS, MOST_PIXELS = 64, 128
 # Pixels no farther apart than this, in bytes, share lines of memory: they are read in place, from
 # an input with its zeros around it, as copying the taps of so few channels would take as long as
-# multiplying them.
+# multiplying them. So are filters that fill their panels, which for so few taps are read few times.
 NEAR = 64
-# Filters of one tap see each number once, so copies would not pay: x is read in place, and so are
-# filters that fill their panels. Of a strided input the rows of pixels must be this long.
+# Filters of one tap see each number once, so copies would not pay: they are read so, too. Of a
+# strided input the rows of pixels must be this long.
 LONG_ROW = 14
-# Pixels of a chunk that is read in place: from so few, what tiles share stays in the caches.
-MOST_IN_PLACE = 128
 # Jobs there are at least, if there can be: where blocks are few, the sum over pixels is cut into
 # parts, which are added in order, as long as these together are no larger than this. How it is cut
 # depends on the shapes alone.
@@ -70,14 +70,12 @@ class _Plan:
         self.step = problem.stride[2] * problem.channels
         dense = is_pointwise(problem) and (_flat(problem) or problem.out[2] >= LONG_ROW)
         near = dense or self.step * itemsize <= NEAR
-        # Filters that fill their panels need no packing either.
-        whole = dense and self.filters % self.wide == 0
+        whole = near and self.filters % self.wide == 0
         self.column_step = problem.filters if whole else 0
         self.tap_stride = 0 if near else row_stride(self.row_block, itemsize)
         columns = self.panel_block * self.wide
         room = CHUNK_BYTES // itemsize - self.row_block * columns
-        most = MOST_IN_PLACE if near else MOST_PIXELS
-        pixels = max(LEAST_PIXELS, min(most, room // (self.tap_stride + columns)))
+        pixels = max(LEAST_PIXELS, min(MOST_PIXELS, room // (self.tap_stride + columns)))
         total = problem.images * math.prod(problem.out)
         pixels = -(-total // -(-total // pixels))
         find = _along if _flat(problem) and near else _near if near else _apart
@@ -206,9 +204,9 @@ def gather_columns(
 def product_over_pixels(vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel whose tiles are `vectors` vectors of filters wide and `rows` taps high.
 
-    Filters of one tap are read in place, and what the next chunk needs is fetched meanwhile. Else
-    each job packs what it reads of a chunk, filters by pixels and, unless pixels lie near each
-    other, taps by pixels: taps that overlap would be read many times across the lines of memory.
+    Filters of one tap or few channels are read in place, and what the next chunk needs is fetched
+    meanwhile. Else each job packs what it reads of a chunk, filters by pixels and taps by pixels:
+    taps that overlap would be read many times across the lines of memory.
     """
     form = tiling(vectors, rows, narrow)
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
