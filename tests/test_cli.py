@@ -212,6 +212,7 @@ def test_other_networks_train_on_pictures_of_their_size(tmp_path: Path) -> None:
     assert other.returncode == 2 and "started with model resnet50(variant='v1')" in other.stderr
 
 
+@pytest.mark.slow
 def test_momentum_and_weight_decay_count(short_run: Path, tmp_path: Path) -> None:
     sgd = ("--epochs", "1", "--limit", "64", "--optimizer", "sgd")
     found = []

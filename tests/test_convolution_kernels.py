@@ -93,7 +93,7 @@ def few_tilings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("few_tilings")
 def test_drawn_convolutions_equal_their_reference(record_property: Any) -> None:
-    check_drawn(150, record_property, winograd_tilings=1)
+    check_drawn(100, record_property, winograd_tilings=1)
 
 
 @pytest.mark.slow

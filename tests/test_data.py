@@ -346,6 +346,7 @@ def pairs(images: NDArray[Any], labels: NDArray[Any]) -> set[tuple[bytes, int]]:
     return {(x.tobytes(), int(y)) for x, y in zip(images, labels, strict=True)}
 
 
+@pytest.mark.slow
 def test_the_digits_file_is_what_its_script_makes(tmp_path: Path) -> None:
     sklearn_datasets = pytest.importorskip("sklearn.datasets")
     spec = importlib.util.spec_from_file_location(
