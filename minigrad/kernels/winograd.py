@@ -269,8 +269,8 @@ def over_tiles(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
         for i in range(len(runs)):
             runs[i] = inputs[i // parts] * block * stride + i % parts * DEPTHS
         starts, ends = np.empty(block + ROWS, np.int64), np.empty(block + ROWS, np.int64)
-        for row in range(block + ROWS):
-            starts[row], ends[row] = min(row, block - 1) * stride, min(row, block - 1) * across
+        for i in range(block + ROWS):
+            starts[i], ends[i] = min(i, block - 1) * stride, min(i, block - 1) * across
         nothing = np.zeros(panel_columns, x.dtype)
         step = lanes(x)
         for worker in prange(len(transformed)):
@@ -365,14 +365,14 @@ def over_filters(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
         for i in range(len(inputs)):
             runs[i] = inputs[i] * tiles * stride
         ends = np.empty(tiles + ROWS, np.int64)
-        for row in range(tiles + ROWS):
-            ends[row] = min(row, tiles - 1) * panel_columns
+        for i in range(tiles + ROWS):
+            ends[i] = min(i, tiles - 1) * panel_columns
         nothing = np.zeros(panel_columns, x.dtype)
-        for tile in prange(tiles):
+        for number in prange(tiles):
             patch = np.empty(SEEN * SEEN * wide, x.dtype)
-            half = np.empty(ROOM * step, x.dtype)
-            place, plane = tile * stride, tiles * stride
-            input_tile(x, x_sizes, tile, patch, half, transformed, place, plane, wide, wide, 0)
+            halfway = np.empty(ROOM * step, x.dtype)
+            place, plane = number * stride, tiles * stride
+            input_tile(x, x_sizes, number, patch, halfway, transformed, place, plane, wide, wide, 0)
         for worker in prange(len(panels)):
             # Here the compiler knows it, and needs no masks.
             columns = VECTORS * lanes(x)

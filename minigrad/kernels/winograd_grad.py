@@ -105,24 +105,23 @@ def over_chunks(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
         step = lanes(x)
         pieces = (chunk + LONGEST_SUM - 1) // LONGEST_SUM
         runs = np.empty(len(inputs) * blocks * pieces, np.int64)
-        for number in range(len(runs)):
-            tile = number // pieces * chunk + number % pieces * LONGEST_SUM
-            runs[number] = tile * block
+        for k in range(len(runs)):
+            runs[k] = (k // pieces * chunk + k % pieces * LONGEST_SUM) * block
         starts, ends = np.empty(block + ROWS, np.int64), np.empty(block + ROWS, np.int64)
-        for row in range(block + ROWS):
-            starts[row], ends[row] = min(row, block - 1), min(row, block - 1) * panel_columns
+        for k in range(block + ROWS):
+            starts[k], ends[k] = min(k, block - 1), min(k, block - 1) * panel_columns
         nothing = np.zeros(panel_columns, x.dtype)
         for first in range(0, tiles, chunk):
             height = min(chunk, tiles - first)
             for tile in prange(height):
                 patch = np.empty(SEEN * max(blocks * block, across), x.dtype)
-                half = np.empty(ROOM * step, x.dtype)
+                halfway = np.empty(ROOM * step, x.dtype)
                 input_tile(
-                    x, x_sizes, first + tile, patch, half, tiles_in,
+                    x, x_sizes, first + tile, patch, halfway, tiles_in,
                     tile * block, blocks * chunk * block, blocks * block, block, chunk * block,
                 )  # fmt: skip
                 grad_tile(
-                    grad, grad_sizes, first + tile, patch, half, tiles_out,
+                    grad, grad_sizes, first + tile, patch, halfway, tiles_out,
                     tile * panel_columns, panels * chunk * panel_columns, across,
                     panel_columns, chunk * panel_columns,
                 )  # fmt: skip
