@@ -64,6 +64,7 @@ def test_the_shapes_are_those_of_the_networks() -> None:
     assert len(set(labels)) == len(labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.label)
 def test_the_references_agree_with_minigrad_in_float64(case: Case) -> None:
     data = draw(case, np.float64)
@@ -83,6 +84,7 @@ def test_unit_variance() -> None:
     assert exact(case, draw(case))["forward"].std() == pytest.approx(1, rel=0.05)
 
 
+@pytest.mark.slow
 def test_kernels_come_out_as_tables_and_as_json(
     alone: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

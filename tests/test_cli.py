@@ -162,6 +162,7 @@ def test_a_stopped_run_resumes_to_the_very_same_weights(
     assert contents(stopped)["best.safetensors"] == contents(whole)["best.safetensors"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_can_be_given_more_epochs(short_run: Path, tmp_path: Path) -> None:
     train(tmp_path / "run", "--epochs", "2", "--batch-size", "64")
     train(tmp_path / "run", "--epochs", "3", "--resume")

@@ -166,7 +166,7 @@ def test_any_tap_is_safe(case: dict[str, Any], seed: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("side", [16, 17])
+@pytest.mark.parametrize("side", [16, pytest.param(17, marks=pytest.mark.slow)])
 def test_windows_of_more_taps_than_a_byte_counts(side: int, dtype: Any) -> None:
     rng = np.random.default_rng(side)
     x = rng.integers(0, 200, (2, 5, side + 3, side + 1)).astype(dtype)
