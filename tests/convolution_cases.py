@@ -202,8 +202,8 @@ def _winograd_shapes(tilings: int, few: bool) -> list[Shape]:
     paddings = ((1, 1), (1, 1)), ((0, 0), (0, 0)), ((2, 1), (0, 3)), ((4, 0), (1, 2))
     channels = wide, wide + 1, 2 * wide - 3, 2 * wide, 3 * wide + 1
     sizes = (4, 4), (7, 3), (8, 12), (13, 11), (16, 15), (33, 36), (48, 62)
-    kinds = [(taps, stride) for taps, stride, back in FILTERINGS if not back]
-    kinds = [kind for kind in kinds if tilings == 0 or kind[0] == 3]
+    wanted = (3,) if tilings else (3, 5)
+    kinds = [(taps, step) for taps, step, back in FILTERINGS if taps in wanted and not back]
     all_shapes = [
         Shape(images, depth, filters, 1, out, (taps,) * 2, (step,) * 2, padding, ones, (0, 0))
         for images, depth, filters, (taps, step), out, padding in product(

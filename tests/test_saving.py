@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_serialization import round_trip
 
 import minigrad as mg
 from minigrad import serialization
@@ -34,20 +35,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state.safetensors"
 
 
-def saved(obj: Any, path: Path) -> dict[str, Any]:
-    """What comes back."""
-    mg.save(obj, path)
-    return mg.load(path)
-
-
 def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     path = tmp_path / "runs" / "first" / "last.safetensors"
-    assert saved({"a": 1}, path) == {"a": 1}
+    assert round_trip({"a": 1}, path) == {"a": 1}
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_the_longest_name(tmp_path: Path) -> None:
-    assert saved({"a": 1}, tmp_path / ("x" * 255)) == {"a": 1}
+    assert round_trip({"a": 1}, tmp_path / ("x" * 255)) == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +103,7 @@ def test_a_symbolic_link_stays(tmp_path: Path) -> None:
     target, link = tmp_path / "far" / "a.npz", tmp_path / "link.npz"
     link.symlink_to(Path("far") / "a.npz")
     for value in (1, 2):  # the first time the link points to nothing
-        assert saved({"a": value}, link) == mg.load(target) == {"a": value}
+        assert round_trip({"a": value}, link) == mg.load(target) == {"a": value}
         assert link.is_symlink() and not target.is_symlink()
     assert sorted(tmp_path.rglob("*")) == [target.parent, target, link]
 

@@ -24,7 +24,7 @@ from minigrad.kernels.window import Axis
 from minigrad.kernels.winograd_points import FILTERINGS, Kind, products_of
 from minigrad.kernels.winograd_transform import transforms
 
-__all__ = ["forward", "input_grad", "kind_of", "suits"]
+__all__ = ["forward", "input_grad", "kind_of", "named", "suits"]
 
 # Tiles of the output that lie half outside waste what the algorithm saves: by stride, the part of
 # them that must be used.
@@ -220,6 +220,7 @@ def transform_weights(kind: Kind) -> Kernel:
 
 
 def named(kind: Kind) -> str:
+    """What tells the kernels of a kind apart."""
     taps, stride, back = kind
     return f"{taps}_{stride}_{'back' if back else 'both' if stride == 1 else 'forward'}"
 

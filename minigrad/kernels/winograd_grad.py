@@ -71,7 +71,8 @@ def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray
 def over_chunks(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel whose tiles of products are `vectors` vectors of filters wide and `rows` channels
     high."""
-    way, SEEN, ROOM = transforms(kind), FILTERINGS[kind].seen ** 2, transforms(kind).room
+    way, SEEN = transforms(kind), FILTERINGS[kind].seen
+    ROOM = way.room
     input_tile, grad_tile, filter_tile = way.input_tile, way.grad_tile, way.filter_tile
     form = tiling(vectors, rows, narrow)
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
@@ -114,7 +115,7 @@ def over_chunks(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
         for first in range(0, tiles, chunk):
             height = min(chunk, tiles - first)
             for tile in prange(height):
-                patch = np.empty(SEEN * max(blocks * block, across), x.dtype)
+                patch = np.empty(SEEN * SEEN * max(blocks * block, across), x.dtype)
                 halfway = np.empty(ROOM * step, x.dtype)
                 input_tile(
                     x, x_sizes, first + tile, patch, halfway, tiles_in,

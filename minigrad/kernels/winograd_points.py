@@ -67,8 +67,8 @@ class Products(NamedTuple):
 class Filtering(NamedTuple):
     """An algorithm for tiles of `outputs` outputs along an axis, in matrices of one axis.
 
-    Filters become G w, `products` values; inputs B d. Product i is that of value i of the filter
-    and value inputs[i] of the input; products of the same sums[i] are added. y = Aᵀ of the sums.
+    Filters become G w, inputs B d. Product i is that of value i of the filter and value inputs[i]
+    of the input; products of the same sums[i] are added. y = Aᵀ of the sums.
     """
 
     A: np.ndarray  # (sums, outputs)
