@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from minigrad.kernels import depthwise, reference
+from minigrad.kernels.bilinear_pass import FEW_TILES
 from minigrad.kernels.convolution import (
     algorithms,
     convolve,
@@ -27,7 +28,6 @@ from minigrad.kernels.finish import ACTIVATIONS
 from minigrad.kernels.one_channel import WIDTHS
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import MOST_ROWS, Tiling, tiling_for
-from minigrad.kernels.winograd import FEW_TILES
 from minigrad.kernels.winograd_points import FILTERINGS
 
 __all__ = ["Case", "arguments", "check", "convolutions", "drawn", "lay_out"]

@@ -80,7 +80,7 @@ def few_tilings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             direct_plan.forward_plan,
             direct_plan.input_grad_plan,
             direct_grad._plan,
-            winograd._direction,
+            winograd._pass,
         ):
             plan.cache_clear()
 

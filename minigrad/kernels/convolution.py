@@ -22,7 +22,6 @@ from minigrad.kernels import (
     one_channel,
     precision,
     winograd,
-    winograd_grad,
 )
 from minigrad.kernels.finish import Finish
 from minigrad.kernels.problem import Problem, convolution
@@ -56,7 +55,7 @@ ALGORITHMS = (
         winograd.suits,
         winograd.forward,
         winograd.input_grad,
-        winograd_grad.weight_grad,
+        winograd.weight_grad,
         strict=False,
     ),
     Algorithm(

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from minigrad.kernels import depthwise
+from minigrad.kernels.bilinear_pass import FEW_TILES
 from minigrad.kernels.convolution import convolve, convolve_input_grad, convolve_weight_grad
 from minigrad.kernels.one_channel import WIDTHS
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import MOST_ROWS, tiling_for
-from minigrad.kernels.winograd import FEW_TILES
 from minigrad.kernels.winograd_points import FILTERINGS, Kind
 
 __all__ = ["examples"]

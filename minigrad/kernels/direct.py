@@ -18,7 +18,7 @@ from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
 from minigrad.kernels.packing import pack
 from minigrad.kernels.problem import Problem
 from minigrad.kernels.simd import lanes, take
-from minigrad.kernels.streaming import LINE, drain, prefetch, streams
+from minigrad.kernels.streaming import LINE, drain, fetch, streams
 from minigrad.kernels.tile import tiling
 from minigrad.kernels.window import Lengths
 
@@ -168,16 +168,6 @@ def walk(
                     i0 += 1
     for i in range(rows, len(starts)):
         starts[i] = starts[rows - 1]
-
-
-@inner
-def fetch(x: np.ndarray, place: int, stop: int, lines: int) -> int:
-    """Have so many lines fetched from x[place] on, as far as `stop`; returns where they end."""
-    step = LINE // x.itemsize
-    end = min(stop, place + lines * step)
-    for i in range(place, end, step):
-        prefetch(x, i)
-    return max(place, end)
 
 
 @cache

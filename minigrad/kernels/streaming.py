@@ -28,7 +28,17 @@ from minigrad.kernels.simd import (
     store_some,
 )
 
-__all__ = ["LINE", "drain", "fetch_line", "part", "prefetch", "put", "streams", "write_past"]
+__all__ = [
+    "LINE",
+    "drain",
+    "fetch",
+    "fetch_line",
+    "part",
+    "prefetch",
+    "put",
+    "streams",
+    "write_past",
+]
 
 LINE = 64
 """Bytes of a cache line: what streamed results are aligned to, whatever the vector's width."""
@@ -102,3 +112,13 @@ def prefetch(x: np.ndarray, i: int) -> None:
 @primitive(prefetch, nothing, ARRAY, INTEGER)
 def _(builder: Any, kinds: Any, values: Any) -> None:
     fetch_line(builder, builder.gep(*values[:1], [values[1]]))
+
+
+@inner
+def fetch(x: np.ndarray, place: int, stop: int, lines: int) -> int:
+    """Have so many lines fetched from x[place] on, as far as `stop`; returns where they end."""
+    step = LINE // x.itemsize
+    end = min(stop, place + lines * step)
+    for i in range(place, end, step):
+        prefetch(x, i)
+    return max(place, end)

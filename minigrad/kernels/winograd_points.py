@@ -18,7 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["FILTERINGS", "Filtering", "Kind", "Matrices", "Products", "matrices", "products_of"]
+from minigrad.kernels.bilinear import Products
+
+__all__ = ["FILTERINGS", "Filtering", "Kind", "Matrices", "matrices", "products_of"]
 
 # Besides ∞: those of six points, and of five.
 SIX = 0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)
@@ -53,15 +55,6 @@ def matrices(points: Sequence[float], taps: int) -> Matrices:
     A[-1, -1], G[-1, -1] = 1, 1
     B[-1] = np.poly(points)[::-1]
     return Matrices(*[np.round(matrix, DIGITS) for matrix in (A, G, B)])
-
-
-class Products(NamedTuple):
-    """Which values are multiplied, and where each sum's products begin."""
-
-    inputs: np.ndarray
-    filters: np.ndarray
-    sums: np.ndarray
-    firsts: np.ndarray
 
 
 class Filtering(NamedTuple):
@@ -144,6 +137,4 @@ def products_of(kind: Kind) -> Products:
     inputs, filters, sums = (
         np.add.outer(table * len(values), table).reshape(-1) for table, values in of_axis
     )
-    order = np.argsort(sums, kind="stable")
-    firsts = np.searchsorted(sums[order], np.arange(len(way.A) ** 2 + 1))
-    return Products(inputs[order], filters[order], sums[order], firsts)
+    return Products.of(inputs, filters, sums)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
+from minigrad.kernels.bilinear import GradTransforms
 from minigrad.kernels.constant_matrix import linear_map
 from minigrad.kernels.jit import inner
 from minigrad.kernels.packing import load_square
@@ -27,37 +27,35 @@ from minigrad.kernels.simd import (
     store_each,
 )
 from minigrad.kernels.streaming import prefetch, put
-from minigrad.kernels.winograd_points import FILTERINGS, Kind
+from minigrad.kernels.target import target
+from minigrad.kernels.winograd_points import FILTERINGS, Kind, products_of
 
-__all__ = ["Transforms", "transforms"]
+__all__ = ["transforms"]
 
 # How many depths before its turn a filter is fetched: they lie too far apart to be foreseen.
 AHEAD = 8
 
 
-class Transforms(NamedTuple):
-    """The transforms of one of `FILTERINGS`; `half` has room for `room` vectors in all of them."""
-
-    weight_rows: Callable[..., None]  # G w Gᵀ
-    input_tile: Callable[..., None]  # B d Bᵀ
-    output_tile: Callable[..., None]  # Aᵀ m A
-    grad_tile: Callable[..., None]  # A g Aᵀ
-    filter_tile: Callable[..., None]  # Gᵀ u G
-    room: int
-
-
 @cache
-def transforms(kind: Kind) -> Transforms:
+def transforms(kind: Kind) -> GradTransforms:
     """Those of `FILTERINGS[kind]`."""
-    filtering = FILTERINGS[kind]
+    filtering, (taps, stride, back) = FILTERINGS[kind], kind
     A, G, B = filtering.A, filtering.G, filtering.B
-    return Transforms(
-        _weight_rows(G),
-        _tile_at_points(B, filtering.step),
-        _output_tile(A),
-        _tile_at_points(A, filtering.outputs),
-        _filter_tile(G),
-        max(A.size, G.size, B.size),
+    direction = "back" if back else "both" if stride == 1 else "forward"
+    return GradTransforms(
+        f"winograd_{taps}_{stride}_{direction}",
+        products_of(kind),
+        values=len(B) ** 2,
+        filters=len(G) ** 2,
+        sums=len(A) ** 2,
+        seen=filtering.seen**2,
+        room=max(A.size, G.size, B.size),
+        weight_room=taps * taps + target.lanes(4),
+        weight_rows=_weight_rows(G),
+        input_tile=_tile_at_points(B, filtering.step),
+        output_tile=_output_tile(A),
+        grad_tile=_tile_at_points(A, filtering.outputs),
+        filter_tile=_filter_tile(G),
     )
 
 

@@ -1,7 +1,7 @@
-"""The gradient of a filter by Winograd's algorithm: the forward pass, transposed.
+"""The gradient of filters by bilinear algorithms: the pass forward, transposed.
 
-From y = Aᵀ [(G w Gᵀ) ∘ (B d Bᵀ)] A follows dL/dw = Gᵀ [Σ (A g Aᵀ) ∘ (B d Bᵀ)] G, the sum running
-over all tiles, g being the tile of the output's gradient: again a matrix product for each value.
+From y = Aᵀ [(G w) ∘ (B d)] follows dL/dw = Gᵀ [Σ (A g) ∘ (B d)], the sum running over all tiles, g
+being the tile of the output's gradient: again a matrix product for each value.
 """
 
 from __future__ import annotations
@@ -11,17 +11,13 @@ from functools import cache
 import numpy as np
 
 from minigrad.kernels import buffers
-from minigrad.kernels.direct_grad import by_filter
+from minigrad.kernels.bilinear import GradTransforms
 from minigrad.kernels.jit import Kernel, kernel, most_threads, prange
-from minigrad.kernels.problem import Problem
 from minigrad.kernels.simd import lanes, take
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling, tiling_for
-from minigrad.kernels.winograd import kind_of, named
-from minigrad.kernels.winograd_points import FILTERINGS, Kind, products_of
-from minigrad.kernels.winograd_transform import transforms
 
-__all__ = ["weight_grad"]
+__all__ = ["sums_of_tiles"]
 
 # The transformed tiles of a chunk stay in the last cache, of which others may want most.
 CHUNK_BYTES = 6 << 20
@@ -33,52 +29,56 @@ BLOCK = 32 * 81
 LONGEST_SUM = 256
 
 
-def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
-    """The gradient of the weight (K, C, 1, R, R) from x (N, 1, H, W, C), grad (N, 1, OH, OW, K)."""
-    (_, height, width), dtype, C = problem.axes, problem.dtype, problem.channels
-    step, kind = target.lanes(dtype.itemsize), kind_of(problem)
-    filtering = FILTERINGS[kind]
-    products, values, given = (len(m) ** 2 for m in (filtering.G, filtering.B, filtering.A))
-    block = min(BLOCK // products // step * step, -(-C // step) * step)
-    form = tiling_for(block, problem.filters, dtype, whole=True)
+def sums_of_tiles(
+    maps: GradTransforms,
+    x: np.ndarray,
+    x_sizes: np.ndarray,
+    grad: np.ndarray,
+    grad_sizes: np.ndarray,
+    tiles: int,
+    taps: int,
+) -> np.ndarray:
+    """The gradient (taps, C, filters, and zeros up to whole panels of them).
+
+    Of the sizes, which are those of the transforms, C and the number of filters come third.
+    """
+    dtype, C, filters = x.dtype, int(x_sizes[2]), int(grad_sizes[2])
+    step = target.lanes(dtype.itemsize)
+    block = min(BLOCK // maps.filters // step * step, -(-C // step) * step)
+    form = tiling_for(block, filters, dtype, whole=True)
     columns = form.columns(dtype)
-    blocks, panels = -(-C // block), -(-problem.filters // columns)
-    taps, out = filtering.taps, filtering.outputs
-    grid = -(-height.out // out), -(-width.out // out)
-    tiles = problem.images * grid[0] * grid[1]
-    bytes_of_tile = dtype.itemsize * (values * blocks * block + given * panels * columns)
+    blocks, panels = -(-C // block), -(-filters // columns)
+    bytes_of_tile = dtype.itemsize * (maps.values * blocks * block + maps.sums * panels * columns)
     chunk = min(tiles, max(LEAST_CHUNK, CHUNK_BYTES // bytes_of_tile))
     chunk = -(-tiles // -(-tiles // chunk))
-    sums = np.zeros((taps * taps, C, panels * columns), dtype)
-    over_chunks(kind, *form.key)(
+    sums = np.zeros((taps, C, panels * columns), dtype)
+    over_chunks(maps, *form.key)(
         x.reshape(-1),
-        np.array([height.size, width.size, C, *grid, height.before, width.before]),
+        x_sizes,
         grad.reshape(-1),
-        np.array([height.out, width.out, problem.filters, *grid, 0, 0]),
-        *products_of(kind)[:3],
+        grad_sizes,
+        *maps.products[:3],
         sums,
         tiles,
         chunk,
-        buffers.empty((values, blocks, chunk, block), dtype),
-        buffers.empty((given, panels, chunk, columns), dtype),
-        buffers.empty((most_threads(), products * block * columns), dtype),
+        buffers.empty((maps.values, blocks, chunk, block), dtype),
+        buffers.empty((maps.sums, panels, chunk, columns), dtype),
+        buffers.empty((most_threads(), maps.filters * block * columns), dtype),
         np.zeros(-(-tiles // chunk), np.int64),
     )
-    return by_filter(sums.reshape(1, 1, -1, panels * columns), problem)
+    return sums
 
 
 @cache
-def over_chunks(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
+def over_chunks(maps: GradTransforms, vectors: int, rows: int, narrow: int) -> Kernel:
     """The kernel whose tiles of products are `vectors` vectors of filters wide and `rows` channels
     high."""
-    way, SEEN = transforms(kind), FILTERINGS[kind].seen
-    ROOM = way.room
-    input_tile, grad_tile, filter_tile = way.input_tile, way.grad_tile, way.filter_tile
-    form = tiling(vectors, rows, narrow)
+    form, SEEN, ROOM, name = tiling(vectors, rows, narrow), maps.seen, maps.room, maps.name
+    input_tile, grad_tile, filter_tile = maps.input_tile, maps.grad_tile, maps.filter_tile
     ROWS, VECTORS, start, add = form.rows, form.vectors, form.start, form.add
-    multiply_add, save, called = form.multiply_add, form.save, named(kind)
+    multiply_add, save = form.multiply_add, form.save
 
-    @kernel(name=f"winograd_grad.over_chunks_{called}_{vectors}_{rows}_{narrow}")
+    @kernel(name=f"bilinear_grad.over_chunks_{name}_{vectors}_{rows}_{narrow}")
     def filter_grad(
         x: np.ndarray,
         x_sizes: np.ndarray,
@@ -96,7 +96,7 @@ def over_chunks(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
         queue: np.ndarray,
     ) -> None:
         # Value filters[i] sums the products of the values given[i] of the input and taken[i] of the
-        # gradient. out: (taps * taps, C, panels * columns), zeros at first; inputs: (values,
+        # gradient. out: (taps, C, panels * columns), zeros at first; inputs: (values,
         # blocks, chunk, block), where blocks of channels lie together; outputs: (values, panels,
         # chunk, columns); products: (threads, values * block * columns).
         _, C, across = out.shape
@@ -115,7 +115,7 @@ def over_chunks(kind: Kind, vectors: int, rows: int, narrow: int) -> Kernel:
         for first in range(0, tiles, chunk):
             height = min(chunk, tiles - first)
             for tile in prange(height):
-                patch = np.empty(SEEN * SEEN * max(blocks * block, across), x.dtype)
+                patch = np.empty(SEEN * max(blocks * block, across), x.dtype)
                 halfway = np.empty(ROOM * step, x.dtype)
                 input_tile(
                     x, x_sizes, first + tile, patch, halfway, tiles_in,
