@@ -26,6 +26,7 @@ from minigrad.kernels.convolution import (
 )
 from minigrad.kernels.finish import ACTIVATIONS
 from minigrad.kernels.one_channel import WIDTHS
+from minigrad.kernels.strassen import LEAST_CHANNELS, LEAST_TILES, PARTS
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import MOST_ROWS, Tiling, tiling_for
 from minigrad.kernels.winograd_points import FILTERINGS
@@ -246,6 +247,28 @@ def _winograd(draw: Any, tilings: int) -> Shape:
     )
 
 
+@st.composite
+def _strassen(draw: Any, tilings: int) -> Shape:
+    """For few tiles and for many, the last of which lack pixels."""
+    step = PARTS * target.lanes(4)
+    channels = st.sampled_from([LEAST_CHANNELS] if tilings else range(LEAST_CHANNELS, 449, step))
+    least = PARTS * draw(st.sampled_from([LEAST_TILES, FEW_TILES + 1]))
+    width, images = draw(st.integers(9, 24)), draw(st.sampled_from([1, 2, 3]))
+    height = -(-least // width // images) + 1
+    shape = draw(_direct(st.just(1)))
+    return shape._replace(
+        images=images,
+        depth=draw(channels),
+        filters=draw(channels),
+        out=(height, width),
+        kernel=(1, 1),
+        stride=draw(st.sampled_from([(1, 1), (1, 1), (2, 2), (1, 3)])),
+        padding=((0, 0), (0, 0)),
+        dilation=(1, 1),
+        slack=draw(st.tuples(st.integers(0, 1), st.integers(0, 1))),
+    )
+
+
 def _input_size(shape: Shape) -> Lengths:
     """The size that the windows and the padding ask for, at least 0."""
     axes = zip(shape.out, shape.kernel, shape.stride, shape.padding, shape.dilation, strict=True)
@@ -261,7 +284,7 @@ def convolutions(draw: Any, winograd_tilings: int = 0, dtypes: Any = (FLOAT32, F
     kinds = [direct, direct, _copied(), _matrix_products(), _depthwise()]
     kinds += [_one_channel(), _few_channels()]
     if dtype == FLOAT32:
-        kinds += [_winograd(winograd_tilings)] * 2
+        kinds += [_winograd(winograd_tilings)] * 2 + [_strassen(winograd_tilings)]
     # Not `one_of`, which draws the last of many too seldom.
     shape: Shape = draw(kinds[draw(st.integers(0, len(kinds) - 1))])
     size = [n + more for n, more in zip(_input_size(shape), shape.slack, strict=True)]

@@ -19,7 +19,15 @@ from hypothesis import given
 
 from minigrad import threads
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
-from minigrad.kernels import direct_grad, direct_plan, reference, streaming, tile, winograd
+from minigrad.kernels import (
+    direct_grad,
+    direct_plan,
+    reference,
+    strassen,
+    streaming,
+    tile,
+    winograd,
+)
 from minigrad.kernels.convolution import (
     algorithms,
     convolve,
@@ -34,6 +42,7 @@ from minigrad.kernels.target import available, target
 ALGORITHMS = {
     "depthwise",
     "winograd",
+    "strassen",
     "matrix product",
     "one channel",
     "few channels",
@@ -81,6 +90,7 @@ def few_tilings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             direct_plan.input_grad_plan,
             direct_grad._plan,
             winograd._pass,
+            strassen._pass,
         ):
             plan.cache_clear()
 
@@ -212,6 +222,12 @@ def test_the_error_over_many_tiles(mode: Any, bound: float, stride: int) -> None
         ((1, 64, 16, 16), (64, 64, 3, 3), (8, 16), ((2, 1), AROUND, ONES, 1), "f4", "direct"),
         ((1, 64, 12, 12), (64, 64, 3, 3), (4, 4), ((3, 3), AROUND, ONES, 1), "f4", "direct"),
         ((1, 8, 9, 9), (8, 8, 1, 1), (5, 5), ((2, 2), *PLAIN[1:]), np.float32, "matrix product"),
+        ((1, 256, 16, 16), (320, 256, 1, 1), (16, 16), PLAIN, np.float32, "strassen"),
+        ((4, 256, 16, 16), (320, 256, 1, 1), (8, 8), ((2, 2), *PLAIN[1:]), "f4", "strassen"),
+        ((1, 256, 16, 16), (320, 256, 1, 1), (16, 16), PLAIN, np.float64, "matrix product"),
+        ((1, 256, 15, 17), (320, 256, 1, 1), (15, 17), PLAIN, np.float32, "matrix product"),
+        ((1, 128, 16, 16), (320, 128, 1, 1), (16, 16), PLAIN, np.float32, "matrix product"),
+        ((1, 264, 16, 16), (320, 264, 1, 1), (16, 16), PLAIN, np.float32, "matrix product"),
         ((1, 8, 9, 9), (8, 8, 1, 1), (11, 11), (ONES, AROUND, ONES, 1), np.float32, "direct"),
         ((1, 1, 9, 9), (1, 1, 3, 3), (7, 7), PLAIN, np.float32, "direct"),
         ((1, 1, 9, 19), (6, 1, 5, 5), (5, 15), PLAIN, np.float32, "one channel"),
@@ -267,6 +283,8 @@ def every_pass(dtype: Any) -> dict[str, Callable[[], np.ndarray]]:
         ("winograd", (2, 32, 16, 15), (32, 32, 3, 3), (ONES, AROUND, ONES, 1)),
         ("winograd", (3, 32, 33, 36), (32, 32, 3, 3), (ONES, AROUND, ONES, 1)),
         ("winograd", (3, 32, 32, 63), (32, 32, 3, 3), ((2, 2), AROUND, ONES, 1)),
+        ("strassen", (3, 256, 10, 9), (256, 256, 1, 1), PLAIN),
+        ("strassen", (3, 256, 17, 13), (256, 256, 1, 1), PLAIN),
         ("matrix product", (3, 30, 19, 17), (18, 30, 1, 1), PLAIN),
         ("direct", (3, 6, 19, 17), (18, 3, 3, 2), ((2, 1), ((1, 0), (2, 1)), (1, 2), 2)),
         ("one channel", (19, 1, 9, 33), (7, 1, 2, 3), ((2, 1), ((1, 0), (2, 1)), (2, 1), 1)),
@@ -278,7 +296,7 @@ def every_pass(dtype: Any) -> dict[str, Callable[[], np.ndarray]]:
             for n, k, s, p, d in zip(x[2:], weight[2:], stride, padding, dilation, strict=True)
         )
         if algorithms(x, weight, out, *window, dtype) != name:
-            assert name == "winograd" and dtype == np.float64
+            assert name in ("winograd", "strassen") and dtype == np.float64
             continue
         shapes = x, weight, (x[0], weight[0], *out), (weight[0],), (x[0], weight[0], *out)
         arrays = [rng.normal(size=shape).astype(dtype) for shape in shapes]

@@ -1,4 +1,5 @@
-"""The compiled primitives against the Python functions that describe them; Winograd's matrices."""
+"""The compiled primitives against the Python functions that describe them; Winograd's matrices
+and Strassen's."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from vector_programs import MATRICES
 
+from minigrad.kernels.strassen import BLOCKS, PARTS
 from minigrad.kernels.target import Target, available, target
 from minigrad.kernels.winograd_points import FILTERINGS, Kind, products_of
 
@@ -138,6 +140,14 @@ def test_winograd_s_matrices_in_two_dimensions_and_for_the_filter(kind: Kind) ->
     found[products.filters] = values[products.inputs] * given[products.sums]
     dw = G.T @ found.reshape(len(G), len(G)) @ G
     np.testing.assert_allclose(dw, np.einsum("oit,pjs,ij,op->ts", T, T, d, g), atol=1e-12)
+
+
+def test_strassen_s_blocks_make_a_product() -> None:
+    # A bilinear function of X and Y: its table is all there is to it.
+    X, Y, Z = (blocks.reshape(-1, PARTS, PARTS) for blocks in BLOCKS)
+    table = np.einsum("pij,pkl,pmn->ijklmn", X, Y, Z)
+    one = np.eye(PARTS)
+    np.testing.assert_array_equal(table, np.einsum("jk,im,ln->ijklmn", one, one, one))
 
 
 def test_the_transforms_are_the_matrices(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from minigrad.kernels.simd import (
     lanes,
     larger,
     load,
+    load_at,
     load_some,
     loads,
     store,
@@ -48,6 +49,7 @@ MATRICES = (
 six_in, five_taps, four_out, strided_in, strided_out, strided_taps, both_ways, signs = (
     linear_map(matrix) for matrix in MATRICES
 )
+load_from_two = load_at(2)
 load_two, load_three, load_five, load_six, load_nine = (loads(n) for n in (2, 3, 5, 6, 9))
 TILE = tiling(2, 3)
 start, multiply_add, add = TILE.start, TILE.multiply_add, TILE.add
@@ -70,6 +72,7 @@ def vectors(x: np.ndarray, out: np.ndarray, counts: np.ndarray) -> None:
         store(out, 7 * n, bend(a, 0.25, 2.0))
         store(out, 8 * n, bend(a, 1.0, np.inf))
         store_each(out, 9 * n, n + 1, load_three(x, 2, 5))
+        store_each(out, 12 * n + 3, 1, load_from_two(x, 4, counts))
         for i in range(len(counts)):
             place = (13 + 2 * i) * n
             store(out, place, load_some(x, 1, counts[i]))

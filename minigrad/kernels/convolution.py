@@ -21,6 +21,7 @@ from minigrad.kernels import (
     few_channels,
     one_channel,
     precision,
+    strassen,
     winograd,
 )
 from minigrad.kernels.finish import Finish
@@ -56,6 +57,14 @@ ALGORITHMS = (
         winograd.forward,
         winograd.input_grad,
         winograd.weight_grad,
+        strict=False,
+    ),
+    Algorithm(
+        "strassen",
+        strassen.suits,
+        strassen.forward,
+        strassen.input_grad,
+        direct_grad.weight_grad,
         strict=False,
     ),
     Algorithm(

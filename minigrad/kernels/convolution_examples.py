@@ -17,6 +17,7 @@ from minigrad.kernels import depthwise
 from minigrad.kernels.bilinear_pass import FEW_TILES
 from minigrad.kernels.convolution import convolve, convolve_input_grad, convolve_weight_grad
 from minigrad.kernels.one_channel import WIDTHS
+from minigrad.kernels.strassen import LEAST_CHANNELS, LEAST_TILES, PARTS
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import MOST_ROWS, tiling_for
 from minigrad.kernels.winograd_points import FILTERINGS, Kind
@@ -32,7 +33,7 @@ NONE = ((0, 0), (0, 0))
 
 def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
     """Pointwise and padded products, one channel, few channels, depthwise filters, Winograd's
-    algorithm in float32."""
+    and Strassen's algorithms in float32."""
     dtype = np.dtype(dtype)
     wide = target.lanes(dtype.itemsize)
     for rows, columns in _one_of_each_tiling(dtype, 1):
@@ -49,6 +50,7 @@ def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
     if dtype == np.float32:
         for kind in FILTERINGS:
             yield from _of_winograd(dtype, kind)
+        yield from _of_strassen(dtype)
 
 
 def _of_winograd(dtype: np.dtype, kind: Kind) -> Iterator[Callable[[], object]]:
@@ -69,11 +71,23 @@ def _of_winograd(dtype: np.dtype, kind: Kind) -> Iterator[Callable[[], object]]:
         yield partial(_weight_grad, dtype, *shapes, around, stride=stride)
 
 
-def _one_of_each_tiling(dtype: np.dtype, first: int) -> list[Pair]:
-    """Rows, from `first` on, and whole vectors of columns that get each of the tilings."""
+def _of_strassen(dtype: np.dtype) -> Iterator[Callable[[], object]]:
+    """Images of a tile each, and a quarter of the filters."""
+    least = LEAST_CHANNELS // PARTS
+    for first in (LEAST_TILES, FEW_TILES + 1):
+        for tiles, columns in _one_of_each_tiling(dtype, first, least):
+            shapes = (tiles, LEAST_CHANNELS, 1, PARTS), (columns * PARTS, LEAST_CHANNELS, 1, 1)
+            yield partial(_forward, dtype, *shapes, NONE)
+
+
+def _one_of_each_tiling(dtype: np.dtype, first: int, least: int = 1) -> list[Pair]:
+    """Rows, from `first` on, and whole vectors of at least so many columns that get each of the
+    tilings."""
     lanes = target.lanes(dtype.itemsize)
     found: dict[Pair, Pair] = {}
-    for rows, vectors in product(range(first, first + 4 * target.registers), range(1, 7)):
+    fewest = -(-least // lanes)
+    several = range(fewest, fewest + 6)
+    for rows, vectors in product(range(first, first + 4 * target.registers), several):
         form = tiling_for(rows, vectors * lanes, dtype)
         found.setdefault((form.vectors, form.rows), (rows, vectors * lanes))
     return list(found.values())

@@ -25,10 +25,10 @@ class precision:  # a call with an effect, and a context manager: named as it is
         mg.precision("strict")
         with mg.precision("strict"): ...
 
-    "fast" (the default) takes Winograd's algorithm for convolutions where it wins; its errors are
-    about ten times those of the direct sum. "strict" takes direct algorithms only. A block holds
-    for the thread it runs in, and there goes before the setting of the program. Raises
-    ArgumentError for another mode.
+    "fast" (the default) takes Winograd's algorithm for convolutions and Strassen's for those of one
+    tap where they win; their errors are up to ten times those of the direct sum. "strict" takes
+    direct algorithms only. A block holds for the thread it runs in, and there goes before the
+    setting of the program. Raises ArgumentError for another mode.
     """
 
     def __init__(self, mode: Mode) -> None:

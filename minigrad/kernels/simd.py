@@ -36,6 +36,7 @@ __all__ = [
     "lanes",
     "larger",
     "load",
+    "load_at",
     "load_some",
     "loads",
     "quotient",
@@ -303,6 +304,30 @@ def loads(count: int) -> Callable[..., Any]:
         return packed(builder, kind, vectors)
 
     return load_each
+
+
+def load_at(count: int) -> Callable[..., Any]:
+    """The primitive that loads so many vectors from places, each i elements on, as a tuple."""
+
+    def load_places(x: np.ndarray, i: int, places: np.ndarray) -> tuple[np.ndarray, ...]:
+        """load(x, i + places[0]), load(x, i + places[1]), ..."""
+        return tuple([load(x, i + place) for place in places[:count]])
+
+    def tuple_of(x: Any, *_: Any) -> Any:
+        return types.UniTuple(VectorType(x.dtype), count)
+
+    @primitive(load_places, tuple_of, ARRAY, INTEGER, ARRAY)
+    def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
+        kind, (pointer, i, places) = VectorType(kinds[0].dtype), values
+        vectors = []
+        for j in range(count):
+            place = builder.load(builder.gep(places, [ir.Constant(ir.IntType(64), j)]))
+            vectors.append(
+                read(builder, kind, address(builder, kind, pointer, builder.add(i, place)))
+            )
+        return packed(builder, kind, vectors)
+
+    return load_places
 
 
 def store_each(x: np.ndarray, i: int, step: int, vectors: tuple[np.ndarray, ...]) -> None:
