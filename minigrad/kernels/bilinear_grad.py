@@ -51,7 +51,7 @@ def sums_of_tiles(
     bytes_of_tile = dtype.itemsize * (maps.values * blocks * block + maps.sums * panels * columns)
     chunk = min(tiles, max(LEAST_CHUNK, CHUNK_BYTES // bytes_of_tile))
     chunk = -(-tiles // -(-tiles // chunk))
-    sums = np.zeros((taps, C, panels * columns), dtype)
+    sums = buffers.empty((taps, C, panels * columns), dtype)
     over_chunks(maps, *form.key)(
         x.reshape(-1),
         x_sizes,
@@ -96,7 +96,7 @@ def over_chunks(maps: GradTransforms, vectors: int, rows: int, narrow: int) -> K
         queue: np.ndarray,
     ) -> None:
         # Value filters[i] sums the products of the values given[i] of the input and taken[i] of the
-        # gradient. out: (taps, C, panels * columns), zeros at first; inputs: (values,
+        # gradient. out: (taps, C, panels * columns); inputs: (values,
         # blocks, chunk, block), where blocks of channels lie together; outputs: (values, panels,
         # chunk, columns); products: (threads, values * block * columns).
         _, C, across = out.shape
@@ -154,7 +154,7 @@ def over_chunks(maps: GradTransforms, vectors: int, rows: int, narrow: int) -> K
                         for v in range(0, columns, step):
                             filter_tile(
                                 u, row * columns + v, block * columns, half,
-                                flat, (channel + row) * across + column + v, C * across,
+                                flat, (channel + row) * across + column + v, C * across, first > 0,
                             )  # fmt: skip
                     job = take(queue, first // chunk)
 

@@ -223,9 +223,10 @@ def _filter_tile(G: np.ndarray) -> Callable[..., None]:
         out: np.ndarray,
         first: int,
         tap_step: int,
+        more: bool,
     ) -> None:
-        """A vector of filters at each tap, `tap_step` apart from `first` on, adds Gᵀ u G, u being
-        the rows of sums at place."""
+        """A vector of filters at each tap, `tap_step` apart from `first` on, is Gᵀ u G, u being
+        the rows of sums at place, or adds it if there is `more` than that."""
         step = lanes(out)
         for w in range(values):
             points = from_points(out, load_values(sums, place + w * plane, values * plane))
@@ -234,7 +235,12 @@ def _filter_tile(G: np.ndarray) -> Callable[..., None]:
             points = from_points(out, load_values(half, r * values * step, step))
             store_each(half, r * values * step, step, points)
             for s in range(side):
-                target = first + (r * side + s) * tap_step
-                store(out, target, load(out, target) + load(half, (r * values + s) * step))
+                target, total = (
+                    first + (r * side + s) * tap_step,
+                    load(half, (r * values + s) * step),
+                )
+                if more:
+                    total = total + load(out, target)
+                store(out, target, total)
 
     return filter_tile
