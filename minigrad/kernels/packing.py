@@ -28,6 +28,7 @@ from minigrad.kernels.simd import (
     types,
     write_some,
 )
+from minigrad.kernels.streaming import prefetch
 
 __all__ = ["pack", "unpack"]
 
@@ -35,6 +36,8 @@ WORD = ir.IntType(64)
 # Squares that a job packs at least, and squares of numbers that it unpacks.
 SQUARES = 32
 TURNED = 9
+# How many vectors before their turn the rows of squares are fetched.
+AHEAD = 2
 
 
 def _square_of(x: Any, *_: Any) -> Any:
@@ -239,6 +242,9 @@ def unpack(sums: np.ndarray, places: np.ndarray, columns: int, out: np.ndarray) 
             for m in range(first, min(inner, first + together), step):
                 count = min(step, inner - m)
                 begin = group * height * across + column
+                for i in range(m, m + count):
+                    # Rows lie too far apart to be foreseen.
+                    prefetch(flat, begin + places[i] * across + AHEAD * step)
                 square = load_rows(flat, begin, across, places, m, count, across - column)
                 for part in range(1, parts):
                     begin = (part * groups + group) * height * across + column
