@@ -46,7 +46,7 @@ def document(
       groups, bias, first), wide_3x3, networks, pass, algorithm, seconds (by contender, the median
       of rounds), rounds (by contender), ratio, gflops (useful operations), peak_share, errors (by
       contender, the largest against float64 on results of unit variance), strict_error (minigrad's
-      with `precision("strict")`, where that takes another algorithm), error_batch
+      convolutions' with `precision("strict")`), error_batch
     - `summary`: groups (shapes, geometric_mean, lowest, and what is wanted), under (rows under
       0.9), slowest (three), largest_errors (by algorithm)
     - `compile_times`: compile, load, kernels, compiled_again, import; null unless measured

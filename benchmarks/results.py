@@ -117,7 +117,7 @@ def _short(row: Row) -> dict[str, Any]:
 
 
 def _largest_errors(table: Sequence[Row]) -> dict[str, float]:
-    """minigrad's, by algorithm; of convolutions in the strict mode, where that differs."""
+    """minigrad's, by algorithm; of convolutions also in the strict mode."""
     largest: dict[str, float] = {}
     for row in table:
         if row["case"]["kind"] != CONVOLUTION:

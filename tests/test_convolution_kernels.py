@@ -460,9 +460,9 @@ def test_places_beyond_32_bits() -> None:
     problem = convolution("test", dtype, *padded, ONES, AROUND, ONES, 1)
     in_place = convolution("test", dtype, *bare, ONES, nothing, ONES, 1)
     for plan, read, written in (
-        (forward_plan(in_place), 3 * 64 * 50_002 * 1_002, 3 * 128 * 50_000 * 1_000),
-        (forward_plan(problem), None, 3 * 128 * 50_000 * 1_000),
-        (input_grad_plan(problem), None, 3 * 64 * 50_000 * 1_000),
+        (forward_plan(in_place, True), 3 * 64 * 50_002 * 1_002, 3 * 128 * 50_000 * 1_000),
+        (forward_plan(problem, True), None, 3 * 128 * 50_000 * 1_000),
+        (input_grad_plan(problem, True), None, 3 * 64 * 50_000 * 1_000),
     ):
         (product,) = plan.products
         last = product.sizes - 1

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from minigrad.kernels import buffers
+from minigrad.kernels import buffers, precision
 from minigrad.kernels.direct_plan import Plan, forward_plan, input_grad_plan
 from minigrad.kernels.finish import Finish
 from minigrad.kernels.im2col import gather
@@ -43,14 +43,14 @@ def _surrounded(x: np.ndarray, before: Lengths, lengths: Lengths) -> np.ndarray:
 def forward(problem: Problem, x: np.ndarray, weight: np.ndarray, finish: Finish) -> np.ndarray:
     """x (N, D, H, W, C), weight (K, C / groups, *taps) -> (N, OD, OH, OW, K)."""
     out = buffers.empty((problem.images, *problem.out, problem.filters), problem.dtype)
-    plan = forward_plan(problem)
+    plan = forward_plan(problem, precision.is_strict())
     _run(plan, problem, _surrounded(x, plan.before, plan.lengths), weight, finish, out)
     return out
 
 
 def input_grad(problem: Problem, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The gradient of x from that of the output: dense products, one for each phase of a stride."""
-    plan = input_grad_plan(problem)
+    plan = input_grad_plan(problem, precision.is_strict())
     out = buffers.empty((problem.images, *problem.size, problem.channels), problem.dtype)
     if not plan.complete:
         out.fill(0)
