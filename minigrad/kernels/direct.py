@@ -66,29 +66,30 @@ def _run(
     finish: Finish,
     out: np.ndarray,
 ) -> None:
-    groups, columns, dtype = problem.groups, plan.columns, problem.dtype
-    threads = most_threads()
+    groups, columns, dtype, form = problem.groups, plan.columns, problem.dtype, plan.form
+    threads, wide = most_threads(), form.columns(dtype)
+    count = -(-columns // wide)
+    panels = buffers.empty((groups, count, plan.numbers, wide), dtype)
+    steps = plan.outer_step, plan.column_step, plan.group_step
+    pack(weight.reshape(-1), plan.places, *steps, columns, panels)
+    bias = np.zeros((groups, count * wide), dtype)
+    if finish.bias is not None:
+        bias[:, :columns] = finish.bias.reshape(groups, columns)
+    # Whole vectors only are stored past the caches.
+    streamed = not columns * dtype.itemsize % LINE and form.narrow == 1 and streams(out)
     for part in plan.products:
-        wide = part.form.columns(dtype)
-        shape = groups, -(-columns // wide), part.numbers, wide
-        panels = buffers.empty(shape, dtype)
-        steps = plan.outer_step, plan.column_step, plan.group_step
-        pack(weight.reshape(-1), part.places, *steps, columns, panels)
-        bias = np.zeros((groups, shape[1] * wide), dtype)
-        if finish.bias is not None:
-            bias[:, :columns] = finish.bias.reshape(groups, columns)
         # Sums of parts of a slab are kept for a panel, those of parts of all for a share of them.
         kept = part.share if part.slab < part.numbers else 1
         partial = kept * part.block * wide if part.length * part.together < part.numbers else 0
         sight = part.sight
-        # Whole vectors only are stored past the caches.
-        streamed = not columns * dtype.itemsize % LINE and part.form.narrow == 1 and streams(out)
-        product_over_runs(*part.form.key)(
+        product_over_runs(*form.key)(
             x.reshape(-1),
             part.runs,
             part.length,
             part.together,
             panels,
+            part.first,
+            part.numbers,
             bias.reshape(-1),
             finish.flat_residual(dtype),
             out.reshape(-1),
@@ -188,6 +189,8 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
         length: int,
         together: int,
         panels: np.ndarray,
+        first_number: int,
+        depth: int,
         bias: np.ndarray,
         residual: np.ndarray,
         out: np.ndarray,
@@ -213,12 +216,13 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
         streamed: bool,
         queue: np.ndarray,
     ) -> None:
-        # panels: (groups, panels, numbers, tile's columns); bias: (groups * panels * columns);
+        # panels: (groups, panels, numbers, tile's columns), of which `depth` numbers from
+        # `first_number` on are summed; bias: (groups * panels * columns);
         # x_steps, out_steps: of the image, depth, height, width, then of the group; partial:
         # (threads, panels of a slab's sums * block * a tile's columns); copied: (threads, block *
         # stride). What `im2col.gather` takes is only used where stride is not 0. `adjoining`: the
         # rows of x lie one after the other, each all that is summed.
-        groups, count, depth, columns_of_panel = panels.shape
+        groups, count, pitch, columns_of_panel = panels.shape
         total = sizes[0] * sizes[1] * sizes[2] * sizes[3]
         blocks = (total + block - 1) // block
         shares = (count + share - 1) // share
@@ -273,7 +277,7 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
                                 sums = multiply_add(
                                     start(nothing, 0), source, starts, row,
                                     runs, run, many, min(length, top - number), 1,
-                                    flat, place * depth + number * wide, wide,
+                                    flat, place * pitch + (first_number + number) * wide, wide,
                                 )  # fmt: skip
                                 if number > 0:
                                     sums = add(sums, totals, lines, row, ROWS, kept, wide)

@@ -6,6 +6,7 @@ an output pixel is a sum over a few runs, each at a fixed distance from where it
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
@@ -70,11 +71,10 @@ class Runs(NamedTuple):
     out_steps: np.ndarray  # and in the output
     origin: int  # of the first in the output
     numbers: int  # how many a row sums
+    first: int  # where these stand in a panel
     runs: np.ndarray  # in which runs: where each begins, counted from the row's place
     length: int
     together: int  # how many runs go into one sum
-    places: np.ndarray  # of each number of a filter, in which row of a panel it stands
-    form: Tiling
     block: int  # rows and panels of a job
     share: int
     sight: Sight  # what a row sees, which is copied a slab at a time if `stride` is not 0
@@ -87,6 +87,9 @@ class Plan(NamedTuple):
     """All products of a pass, and how the weights' columns are found."""
 
     products: list[Runs]
+    form: Tiling
+    numbers: int  # rows of a panel, those of one product after those of another
+    places: np.ndarray  # of each number of a filter, in which row of a panel it stands
     columns: int
     outer_step: int
     column_step: int
@@ -101,7 +104,8 @@ def _runs(
     sight: Sight,
     out_steps: Lengths,
     origin: int,
-    places: np.ndarray,
+    first: int,
+    form: Tiling,
     columns: int,
     longest: int,
 ) -> Runs:
@@ -124,7 +128,6 @@ def _runs(
             length //= pieces
             runs = outer_sum(runs, np.arange(pieces) * length)
     rows = int(np.prod(sight.grid))
-    form = tiling_for(rows, columns, problem.dtype)
     bytes_of_tile = form.rows * max(int(x_steps[3]), stride) * itemsize
     tiles = max(LEAST_TILES, min(MOST_TILES, BLOCK_BYTES // max(1, bytes_of_tile)))
     blocks = -(-rows // (tiles * form.rows)) * problem.groups
@@ -136,11 +139,10 @@ def _runs(
         np.array(out_steps, np.int64),
         origin,
         numbers,
+        first,
         runs,
         length,
         1 if stride else max(1, longest // length),
-        places,
-        form,
         tiles * form.rows,
         -(-panels // shares),
         sight,
@@ -165,10 +167,11 @@ def forward_plan(problem: Problem, strict: bool) -> Plan:
     around = problem.before, problem.padded
     before, lengths = around if _thin(problem, C, columns) else (NOTHING, problem.size)
     sight = _moved(sight_of(problem), before, lengths)
-    products = _runs(problem, sight, out_steps, 0, places, columns, LONGEST_SUM[strict])
+    form = tiling_for(int(np.prod(sight.grid)), columns, problem.dtype)
+    products = _runs(problem, sight, out_steps, 0, 0, form, columns, LONGEST_SUM[strict])
     size = depth * taps
     steps = columns * size, size, columns * size
-    return Plan([products], columns, *steps, True, before, lengths)
+    return Plan([products], form, size, places, columns, *steps, True, before, lengths)
 
 
 def _thin(problem: Problem, channels: int, columns: int) -> bool:
@@ -228,14 +231,18 @@ def input_grad_plan(problem: Problem, strict: bool) -> Plan:
         before = tuple([first for first, _ in margins])
         lengths = tuple([axis.out + sum(m) for axis, m in zip(problem.axes, margins, strict=True)])
     products, complete = [], True
-    for phase in product(*map(_phases, problem.axes)):
+    phases = [_phases(axis) for axis in problem.axes]
+    # The first phase of an axis has the most positions.
+    rows = problem.images * math.prod([of_axis[0].positions for of_axis in phases])
+    form = tiling_for(rows, columns, problem.dtype)
+    numbers, places = 0, np.full((depth, taps), -1)
+    for phase in product(*phases):
         if not all(len(p.taps) for p in phase):
             complete = False
             continue
         _, height, width = problem.kernel
         used = outer_sum(phase[0].taps * height * width, phase[1].taps * width, phase[2].taps)
-        places = np.full((depth, taps), -1)
-        places[:, used] = np.arange(len(used)) * depth + np.arange(depth)[:, None]
+        places[:, used] = numbers + np.arange(len(used)) * depth + np.arange(depth)[:, None]
         strides = [s * step for s, step in zip(problem.stride, out_steps, strict=True)]
         shifts, span = runs_across(problem, tuple([p.places for p in phase]))
         sight = Sight(
@@ -249,6 +256,9 @@ def input_grad_plan(problem: Problem, strict: bool) -> Plan:
         origin = sum(p.first * step for p, step in zip(phase, out_steps, strict=True))
         steps = (image_out, *strides, columns)
         sight = _moved(sight, before, lengths)
-        products.append(_runs(problem, sight, steps, origin, places, columns, LONGEST_SUM[strict]))
-    strides_of_weight = columns * taps, taps, depth * columns * taps
-    return Plan(products, columns, *strides_of_weight, complete, before, lengths)
+        products.append(
+            _runs(problem, sight, steps, origin, numbers, form, columns, LONGEST_SUM[strict])
+        )
+        numbers += products[-1].numbers
+    of_weight = columns * taps, taps, depth * columns * taps
+    return Plan(products, form, numbers, places, columns, *of_weight, complete, before, lengths)

@@ -26,9 +26,10 @@ class precision:  # a call with an effect, and a context manager: named as it is
         with mg.precision("strict"): ...
 
     "fast" (the default) takes Winograd's algorithm for convolutions and Strassen's for those of one
-    tap where they win, whose errors are up to ten times those of the direct sum, and longer sums of
-    products in one go. "strict" takes direct algorithms and sums of sums. A block holds for the thread it runs in, and there goes before the
-    setting of the program. Raises ArgumentError for another mode.
+    tap where they win, whose errors are up to ten times those of the direct sum, and sums more
+    products in one go. "strict" takes direct algorithms, and sums of shorter sums. A block holds
+    for the thread it runs in, and there goes before the setting of the program. Raises
+    ArgumentError for another mode.
     """
 
     def __init__(self, mode: Mode) -> None:
