@@ -12,6 +12,9 @@ from minigrad.kernels import reference
 from minigrad.kernels.convolution import algorithms
 from minigrad.kernels.precision import precision
 
+# Tiles of one shape round as much as those of another.
+pytestmark = pytest.mark.usefixtures("few_tilings")
+
 # The largest error where the results have variance 1.
 BOUNDS = pytest.mark.parametrize(("mode", "bound"), [("fast", 2e-5), ("strict", 3e-6)])
 

@@ -6,24 +6,16 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from convolution_cases import Case, check, convolutions, drawn
-from hypothesis import given
+from convolution_cases import Case, check, draw_each
 
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
-from minigrad.kernels import (
-    direct_grad,
-    direct_plan,
-    strassen,
-    streaming,
-    tile,
-    winograd,
-)
+from minigrad.kernels import streaming
 from minigrad.kernels.convolution import (
     algorithms,
     convolve,
@@ -53,66 +45,35 @@ W = np.zeros((6, 4, 3, 3), np.float32)
 G = np.zeros((2, 6, 6, 6), np.float32)
 
 
-def check_drawn(count: int, record_property: Callable[[str, object], None], **how: Any) -> None:
-    """So many drawn convolutions, all three passes of each."""
+def count_drawn(
+    count: int, record_property: Callable[[str, object], None], few: bool = False
+) -> None:
+    """So many drawn convolutions of every kind and dtype, all three passes of each."""
     counts: Counter[str] = Counter()
-
-    @drawn(count)
-    @given(case=convolutions(**how))
-    def run(case: Case) -> None:
-        check(case, counts)
-
-    run()
+    draw_each(count, lambda case: check(case, counts), few)
     record_property("drawn convolutions", dict(counts))
-    assert counts.total() >= count and set(counts) == ALGORITHMS
-
-
-@pytest.fixture
-def few_tilings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two shapes of tiles instead of all, each of which takes seconds to compile."""
-
-    def forget() -> None:
-        for plan in (
-            tile.tiling_for,
-            direct_plan.forward_plan,
-            direct_plan.input_grad_plan,
-            direct_grad._plan,
-            winograd._pass,
-            strassen._pass,
-        ):
-            plan.cache_clear()
-
-    monkeypatch.setattr(tile, "SHAPES", (tile.SHAPES[0], tile.SHAPES[-1]))
-    forget()
-    yield
-    monkeypatch.undo()
-    forget()
+    assert set(counts) == ALGORITHMS and counts.total() >= len(ALGORITHMS) * count
 
 
 @pytest.mark.usefixtures("few_tilings")
 def test_drawn_convolutions_equal_their_reference(record_property: Any) -> None:
-    check_drawn(100, record_property, winograd_tilings=1)
+    count_drawn(8, record_property, few=True)
 
 
 @pytest.mark.slow
 def test_thousands_of_drawn_convolutions_equal_their_reference(record_property: Any) -> None:
-    check_drawn(2500, record_property)
+    count_drawn(170, record_property)
 
 
 DRAWN_IN_A_PROCESS = """
 from collections import Counter
-from convolution_cases import FLOAT32, check, convolutions, drawn
-from hypothesis import given
+from convolution_cases import check, draw_each
+from few_tilings import few_tilings
 from minigrad.kernels.target import target
 
 counts = Counter()
-
-@drawn(EXAMPLES)
-@given(case=convolutions(HOW))
-def run(case):
-    check(case, counts)
-
-run()
+with few_tilings():
+    draw_each(20, lambda case: check(case, counts), few=True)
 print(target.name, counts.total(), len(counts))
 """
 
@@ -136,8 +97,7 @@ NARROWER = [kind.name for kind in available() if kind.bytes < target.bytes]
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NARROWER)
 def test_drawn_convolutions_with_narrower_vectors(name: str) -> None:
-    code = DRAWN_IN_A_PROCESS.replace("EXAMPLES", "300").replace("HOW", "1")
-    seen, count, kinds = run_python(code, MINIGRAD_SIMD=name).split()
+    seen, count, kinds = run_python(DRAWN_IN_A_PROCESS, MINIGRAD_SIMD=name).split()
     assert seen == name and int(count) >= 300 and int(kinds) == len(ALGORITHMS)
 
 
@@ -241,6 +201,7 @@ def test_wrong_arguments_never_reach_the_loops(call: Callable[[], Any], error: t
     assert len(str(caught.value)) > 30 and str(caught.value).startswith("convolve")
 
 
+@pytest.mark.usefixtures("few_tilings")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [(5, 5), (60, 60)])
 @pytest.mark.parametrize(("kernel", "stride"), [((1, 1), ONES), ((3, 3), ONES), ((3, 3), (2, 2))])

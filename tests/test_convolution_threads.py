@@ -15,6 +15,8 @@ from convolution_cases import PASSES, Case, arguments
 from minigrad import threads
 from minigrad.kernels.convolution import algorithms
 
+pytestmark = pytest.mark.usefixtures("few_tilings")
+
 AROUND = ((1, 1), (1, 1))
 ONES = (1, 1)
 PLAIN = ONES, ((0, 0), (0, 0)), ONES, 1
