@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -37,6 +38,15 @@ def executions(monkeypatch: pytest.MonkeyPatch) -> list[Execution]:
     for op, forward in [(op, op.forward) for op in CATALOGUE.values()]:
         monkeypatch.setattr(op, "forward", observed(forward))
     return seen
+
+
+@pytest.fixture
+def few_tilings() -> Iterator[None]:
+    """Convolutions choose from two shapes of tiles, so that few kernels are compiled."""
+    import few_tilings  # which brings Numba, for those alone who ask for it
+
+    with few_tilings.few_tilings():
+        yield
 
 
 def _specs(arrays: Any) -> tuple[Spec, ...]:

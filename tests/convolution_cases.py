@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minigrad.kernels import depthwise, reference
@@ -28,10 +29,10 @@ from minigrad.kernels.finish import ACTIVATIONS
 from minigrad.kernels.one_channel import WIDTHS
 from minigrad.kernels.strassen import LEAST_CHANNELS, LEAST_TILES, PARTS
 from minigrad.kernels.target import target
-from minigrad.kernels.tile import MOST_ROWS, Tiling, tiling_for
+from minigrad.kernels.tile import MOST_ROWS
 from minigrad.kernels.winograd_points import FILTERINGS
 
-__all__ = ["Case", "arguments", "check", "convolutions", "drawn", "lay_out"]
+__all__ = ["PASSES", "Case", "arguments", "check", "draw_each", "drawn"]
 
 LAYOUTS = ("channels first", "channels last", "strided", "reversed", "read-only", "unaligned")
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -43,9 +44,10 @@ VARIANCE = 4.0  # of a whole number from -3 to 3
 Lengths = tuple[int, ...]
 
 
-def drawn(count: int) -> settings:
+def drawn(count: int, **how: Any) -> settings:
     """Hypothesis's settings for so many examples, each of which may have to compile a kernel."""
-    return settings(deadline=None, max_examples=count, suppress_health_check=list(HealthCheck))
+    checks = list(HealthCheck)
+    return settings(deadline=None, max_examples=count, suppress_health_check=checks, **how)
 
 
 def lay_out(array: np.ndarray, layout: str) -> np.ndarray:
@@ -186,55 +188,36 @@ def _few_channels(draw: Any) -> Shape:
     )
 
 
-def _winograd_tilings(shape: Shape) -> set[Tiling]:
-    """The tilings that the three passes work with."""
-    tiles, back = [
-        shape.images * math.prod([-(-n // side) for n in lengths])
-        for lengths, side in ((shape.out, _side(shape)), (_input_size(shape), _side(shape, True)))
-    ]
-    pairs = (tiles, shape.filters), (back, shape.depth), (shape.depth, shape.filters)
-    return {tiling_for(*pair, FLOAT32) for pair in pairs}
-
-
 @cache
-def _winograd_shapes(tilings: int, few: bool) -> list[Shape]:
-    """Shapes for few tiles, or for many: those 3 wide of the tilings that most have, or (0) all."""
+def _winograd_shapes(stride: int, few_tiles: bool, few: bool) -> list[Shape]:
+    """Shapes for few tiles, or for many; where few kernels are wanted, with 3 taps only."""
     wide, ones = target.lanes(4), (1, 1)
     paddings = ((1, 1), (1, 1)), ((0, 0), (0, 0)), ((2, 1), (0, 3)), ((4, 0), (1, 2))
     channels = wide, wide + 1, 2 * wide - 3, 2 * wide, 3 * wide + 1
     sizes = (4, 4), (7, 3), (8, 12), (13, 11), (16, 15), (33, 36), (48, 62)
-    wanted = (3,) if tilings else (3, 5)
-    kinds = [(taps, step) for taps, step, back in FILTERINGS if taps in wanted and not back]
-    all_shapes = [
-        Shape(images, depth, filters, 1, out, (taps,) * 2, (step,) * 2, padding, ones, (0, 0))
-        for images, depth, filters, (taps, step), out, padding in product(
-            (1, 2, 3), channels, channels, kinds, sizes, paddings
+    lengths = [n for n, step, back in FILTERINGS if step == stride and not back]
+    shapes = [
+        Shape(images, depth, filters, 1, out, (n,) * 2, (stride,) * 2, padding, ones, (0, 0))
+        for images, depth, filters, n, out, padding in product(
+            (1, 2, 3), channels, channels, [3] if few else lengths, sizes, paddings
         )
     ]
-    found = [shape for shape in all_shapes if _few(shape) == few]
-    if tilings == 0:
-        return found
-    of_shapes = [_winograd_tilings(shape) for shape in all_shapes]
-    by_tiling = Counter(next(iter(t)) for t in of_shapes if len(t) == 1)
-    chosen = {tiling for tiling, _ in by_tiling.most_common(tilings)}
-    return [shape for shape in found if _winograd_tilings(shape) <= chosen]
+    return [shape for shape in shapes if _has_few_tiles(shape) == few_tiles]
 
 
-def _few(shape: Shape) -> bool:
+def _has_few_tiles(shape: Shape) -> bool:
     return shape.images * math.prod([-(-n // _side(shape)) for n in shape.out]) <= FEW_TILES
 
 
-def _side(shape: Shape, back: bool = False) -> int:
-    """Of a tile of the output, or of the gradient of the input."""
-    stride = shape.stride[0]
-    return FILTERINGS[shape.kernel[0], stride, back and stride > 1].outputs
+def _side(shape: Shape) -> int:
+    """Of a tile of the output."""
+    return FILTERINGS[shape.kernel[0], shape.stride[0], False].outputs
 
 
 @st.composite
-def _winograd(draw: Any, tilings: int) -> Shape:
-    shape = draw(st.sampled_from(_winograd_shapes(tilings, draw(st.booleans()))))
-    if tilings == 0:  # or the number of tiles of the way back would change
-        shape = shape._replace(slack=draw(st.tuples(st.integers(0, 5), st.integers(0, 5))))
+def _winograd(draw: Any, stride: int, few: bool) -> Shape:
+    shape = draw(st.sampled_from(_winograd_shapes(stride, draw(st.booleans()), few)))
+    shape = shape._replace(slack=draw(st.tuples(st.integers(0, 5), st.integers(0, 5))))
     if draw(st.booleans()):
         return shape
     return shape._replace(
@@ -248,10 +231,10 @@ def _winograd(draw: Any, tilings: int) -> Shape:
 
 
 @st.composite
-def _strassen(draw: Any, tilings: int) -> Shape:
+def _strassen(draw: Any, few: bool) -> Shape:
     """For few tiles and for many, the last of which lack pixels."""
     step = PARTS * target.lanes(4)
-    channels = st.sampled_from([LEAST_CHANNELS] if tilings else range(LEAST_CHANNELS, 449, step))
+    channels = st.sampled_from([LEAST_CHANNELS] if few else range(LEAST_CHANNELS, 449, step))
     least = PARTS * draw(st.sampled_from([LEAST_TILES, FEW_TILES + 1]))
     width, images = draw(st.integers(9, 24)), draw(st.sampled_from([1, 2, 3]))
     height = -(-least // width // images) + 1
@@ -275,18 +258,38 @@ def _input_size(shape: Shape) -> Lengths:
     return tuple([max(0, (o - 1) * s + (k - 1) * d + 1 - sum(p)) for o, k, s, p, d in axes])
 
 
+def _kinds(few: bool) -> list[tuple[st.SearchStrategy[Shape], np.dtype]]:
+    """All there is to draw from; where few kernels are wanted, of a few shapes."""
+    of_both = (
+        _direct(st.sampled_from([1, 1, 1, 2, 3])),
+        _copied(),
+        _matrix_products(),
+        _depthwise(),
+        _one_channel(),
+        _few_channels(),
+    )
+    of_float32 = _winograd(1, few), _winograd(2, few), _strassen(few)
+    both = product(of_both, (FLOAT32, FLOAT64))
+    return [*both, *[(shapes, FLOAT32) for shapes in of_float32]]
+
+
+def draw_each(count: int, check: Callable[[Case], object], few: bool = False) -> None:
+    """`check` so many convolutions of every kind and dtype; where few kernels are wanted, which
+    have to be compiled, the same ones each time."""
+    for shapes, dtype in _kinds(few):
+
+        @drawn(count, derandomize=few)
+        @given(case=_convolutions(shapes, dtype))
+        def run(case: Case) -> None:
+            check(case)
+
+        run()
+
+
 @st.composite
-def convolutions(draw: Any, winograd_tilings: int = 0, dtypes: Any = (FLOAT32, FLOAT64)) -> Case:
-    """A convolution for one of the algorithms, with all options; of Winograd's only those that take
-    so many tilings, where each has to be compiled (0 for all)."""
-    dtype = draw(st.sampled_from(dtypes))
-    direct = _direct(st.sampled_from([1, 1, 1, 2, 3]))
-    kinds = [direct, direct, _copied(), _matrix_products(), _depthwise()]
-    kinds += [_one_channel(), _few_channels()]
-    if dtype == FLOAT32:
-        kinds += [_winograd(winograd_tilings)] * 2 + [_strassen(winograd_tilings)]
-    # Not `one_of`, which draws the last of many too seldom.
-    shape: Shape = draw(kinds[draw(st.integers(0, len(kinds) - 1))])
+def _convolutions(draw: Any, shapes: st.SearchStrategy[Shape], dtype: np.dtype) -> Case:
+    """A convolution of such a shape, with all options."""
+    shape = draw(shapes)
     size = [n + more for n, more in zip(_input_size(shape), shape.slack, strict=True)]
     size = [max(n, draw(st.integers(0, 1))) for n in size]
     C, K = shape.depth * shape.groups, shape.filters * shape.groups

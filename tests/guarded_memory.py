@@ -1,7 +1,8 @@
 """Runs kernels with every array they are given flush against pages that nobody may touch.
 
-Run as a program, with the number of drawn cases, and 1 for few tilings or 0 for all: it prints how
-often which kernels were entered. An access outside of an array ends the process with a signal.
+Run as a program, with the number of cases of every kind to draw, and "few" for few kernels or
+"all": it prints how often which of them were entered. An access outside of an array ends the
+process with a signal.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import mmap
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import numpy as np
-from convolution_cases import Case, check, convolutions, drawn
+from convolution_cases import Case, check, draw_each, drawn
+from few_tilings import few_tilings
 from hypothesis import given
 from hypothesis import strategies as st
 from test_pooling_kernels import poolings
@@ -239,39 +241,39 @@ def elementwise_result(run: Kernel, *inputs: np.ndarray) -> np.ndarray:
     return out
 
 
-def draw_all(watch: Guards, count: int, tilings: int) -> Counter[str]:
-    """So many convolutions, and half as many of the rest; returns how many there were."""
+def draw_all(watch: Guards, count: int, few: bool) -> Counter[str]:
+    """So many convolutions of every kind, and eight times as many of the rest; returns how many
+    there were."""
     counts: Counter[str] = Counter()
 
-    @drawn(count)
-    @given(case=convolutions(winograd_tilings=tilings))
-    def run_convolutions(case: Case) -> None:
+    def run_convolution(case: Case) -> None:
         for watch.edge in EDGES:
             check(case, counts)
 
-    @drawn(count // 2)
+    @drawn(8 * count)
     @given(case=poolings(dilated=True))
     def run_poolings(case: dict[str, Any]) -> None:
         counts["pooling"] += 1
         at_both_edges(watch, pooling_calls(case))
 
-    @drawn(count // 2)
+    @drawn(8 * count)
     @given(pair=images(), size=st.integers(1, 9))
     def run_images(pair: tuple[np.ndarray, np.ndarray], size: int) -> None:
         counts["normalization and elementwise"] += 1
         at_both_edges(watch, image_calls(*pair, size) + product_calls(*pair, size))
 
-    for run in run_convolutions, run_poolings, run_images:
-        run()
+    draw_each(count, run_convolution, few)
+    run_poolings()
+    run_images()
     return counts
 
 
-def main(count: int, tilings: int) -> None:
-    """Draw, and where all tilings are wanted take the example of every kernel too."""
+def main(count: int, few: bool) -> None:
+    """Draw, and where all kernels are wanted take the example of each too."""
     loaded = list(modules())
-    with guards() as watch:
-        counts = draw_all(watch, count, tilings)
-        for _, call in [] if tilings else example_calls(np.float32, np.float64):
+    with guards() as watch, few_tilings() if few else nullcontext():
+        counts = draw_all(watch, count, few)
+        for _, call in [] if few else example_calls(np.float32, np.float64):
             for watch.edge in EDGES:
                 call()
     known = {o.name for o in gc.get_objects() if isinstance(o, Kernel)}
@@ -282,4 +284,4 @@ def main(count: int, tilings: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]), sys.argv[2] == "few")
