@@ -150,13 +150,15 @@ def _depthwise(draw: Any) -> Shape:
     """Of every kind, and with rows of taps that see pixels next to each other."""
     channels = st.sampled_from([2, 3, 5, 15, 16, 17, 33, 70])
     shape = draw(_direct(channels))._replace(depth=1, filters=1)
-    if draw(st.booleans()):
+    sides = draw(st.integers(0, min(2, len(shape.out))))
+    if sides == 0:
         return shape
+    side, width = st.sampled_from([1, 3, 4, 6, 13]), draw(st.sampled_from(depthwise.WIDTHS))
     return shape._replace(
-        out=(*shape.out[:-1], draw(st.sampled_from([1, 3, 4, 6, 13]))),
-        kernel=(*shape.kernel[:-1], draw(st.sampled_from(depthwise.WIDTHS))),
-        stride=(*shape.stride[:-1], 1),
-        dilation=(*shape.dilation[:-1], 1),
+        out=(*shape.out[:-sides], *(draw(side) for _ in range(sides))),
+        kernel=(*shape.kernel[:-sides], *[width] * sides),
+        stride=(*shape.stride[:-sides], *[1] * sides),
+        dilation=(*shape.dilation[:-sides], *[1] * sides),
     )
 
 

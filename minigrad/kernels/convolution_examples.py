@@ -17,6 +17,7 @@ from minigrad.kernels import depthwise
 from minigrad.kernels.bilinear_pass import FEW_TILES
 from minigrad.kernels.convolution import convolve, convolve_input_grad, convolve_weight_grad
 from minigrad.kernels.one_channel import WIDTHS
+from minigrad.kernels.pixel_vectors import ROWS
 from minigrad.kernels.strassen import LEAST_CHANNELS, LEAST_TILES, PARTS
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import MOST_ROWS, tiling_for
@@ -42,6 +43,9 @@ def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
     yield partial(_forward, dtype, (1, 1, 5, 5), (1, 1, 5, 5), ((2, 2), (2, 2)))
     for width, example in product((1, *depthwise.WIDTHS), (_forward, _input_grad, _weight_grad)):
         yield partial(example, dtype, (1, 2, 1, width), (2, 1, 1, width), NONE, groups=2)
+    tall, width = depthwise.WINDOW
+    seen = 1, 2, ROWS + tall - 1, width
+    yield partial(_forward, dtype, seen, (2, 1, tall, width), NONE, groups=2)
     for width, filters in product(WIDTHS, (1, wide)):
         shapes = (1, 1, 1, MOST_ROWS + width - 1), (filters, 1, 1, width)
         yield partial(_forward, dtype, *shapes, NONE)
