@@ -52,6 +52,7 @@ def advance(what: str) -> None:
     pass
 
 
+@pytest.mark.slow
 def test_a_network_comes_out_as_a_table_json_and_a_picture(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

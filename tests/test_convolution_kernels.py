@@ -202,7 +202,7 @@ def test_wrong_arguments_never_reach_the_loops(call: Callable[[], Any], error: t
 
 
 @pytest.mark.usefixtures("few_tilings")
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("size", [(5, 5), (60, 60)])
 @pytest.mark.parametrize(("kernel", "stride"), [((1, 1), ONES), ((3, 3), ONES), ((3, 3), (2, 2))])
 def test_results_stored_past_the_caches(

@@ -62,7 +62,7 @@ def every_pass(dtype: Any) -> dict[str, Callable[[], np.ndarray]]:
     return made
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("thread_count")
 def test_same_bits_whatever_the_number_of_threads(dtype: Any) -> None:
     for name, entry in every_pass(dtype).items():
