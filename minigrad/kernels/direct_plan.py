@@ -45,7 +45,7 @@ LEAST_TILES, MOST_TILES = 2, 16
 NOTHING: Lengths = (0, 0, 0)
 # Products that are summed in one go; such sums are then added, which rounds less than one long sum.
 # By whether precision is strict: longer sums are a twentieth faster.
-LONGEST_SUM = {True: 128, False: 512}
+LONGEST_SUM = {True: 64, False: 512}
 # Fewer jobs than this, and the panels are shared out as well.
 JOBS = 16
 
