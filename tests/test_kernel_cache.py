@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -216,3 +217,16 @@ def test_clearing_counts_the_kernels(tmp_path: Path) -> None:
     link.symlink_to(make_folder(tmp_path / STAMPS[1], 0))
     assert cache.clear(link) == 0
     assert len(cache.kernel_files(tmp_path / STAMPS[1])) == 1
+
+
+def test_kernels_of_one_factory_share_no_names() -> None:
+    # Their counts can be alike, being compiled in processes of their own.
+    def made() -> Any:
+        @jit.inner
+        def part(x: float) -> float:
+            return x
+
+        return part
+
+    names = {made().py_func.__qualname__ for _ in range(2)}
+    assert len(names) == 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -49,6 +50,17 @@ OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"
 LIGHT = 1 << 18
 
 _observers: list[Callable[[str], object]] = []
+
+
+def _named_apart(function: Function) -> Function:
+    """The function, with a name that no other has, in any process.
+
+    A symbol in machine code is a function's name and a count that begins anew in each process:
+    among kernels that several processes compiled and another loads, those made by one factory
+    would have names in common, and one be called for the other.
+    """
+    function.__qualname__ = f"{function.__qualname__}_{uuid.uuid4().hex}"
+    return function
 
 
 class _Entrance:
@@ -154,7 +166,7 @@ class Kernel:
 
     def _dispatcher(self, variant: str, parallel: dict[str, bool] | bool) -> Callable[..., None]:
         options: dict[str, Any] = {**OPTIONS, "parallel": parallel}
-        dispatcher: Any = numba.njit(**options)(self.function)
+        dispatcher: Any = numba.njit(**options)(_named_apart(self.function))
         dispatcher._cache = KernelCache(f"{self.name}.{variant}", self._announce)
         return cast(Callable[..., None], dispatcher)
 
@@ -184,7 +196,7 @@ def kernel(
 
 def inner(function: Function) -> Function:
     """Decorator: `function` is a part of kernels, compiled into those that call it."""
-    return cast(Function, numba.njit(**OPTIONS)(function))
+    return cast(Function, numba.njit(**OPTIONS)(_named_apart(function)))
 
 
 def on_compile(callback: Callable[[str], object]) -> Callable[[], None]:
