@@ -230,3 +230,35 @@ def test_kernels_of_one_factory_share_no_names() -> None:
 
     names = {made().py_func.__qualname__ for _ in range(2)}
     assert len(names) == 2
+
+
+CONVOLVED = """
+import sys
+import numpy as np
+from minigrad.kernels.convolution import convolve
+
+for name in sys.argv[1:]:
+    N, C, size, K, stride = map(int, name.split(","))
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((N, size, size, C), dtype=np.float32).transpose(0, 3, 1, 2)
+    w = rng.standard_normal((K, C, 3, 3), dtype=np.float32)
+    out, how = ((size - 1) // stride + 1,) * 2, ((stride,) * 2, ((1, 1),) * 2, (1, 1), 1)
+    print(name, float(np.abs(convolve(x, w, None, out, *how)).sum()), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_kernels_that_two_processes_compiled_get_along_in_a_third(tmp_path: Path) -> None:
+    def run(*shapes: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", CONVOLVED, *shapes],
+            env={**os.environ, "MINIGRAD_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, (done.returncode, done.stderr)
+        return done.stdout
+
+    shapes = "2,64,56,128,2", "2,128,28,128,1"
+    assert "".join(map(run, shapes)) == run(*shapes)
