@@ -57,13 +57,10 @@ class Pass:
     def form(self) -> Tiling:
         return tiling_for(self.tiles, self.columns, self.dtype, whole=True)
 
-    def __call__(
-        self, x: np.ndarray, weight: np.ndarray, finish: Finish | None = None
-    ) -> np.ndarray:
+    def __call__(self, x: np.ndarray, weight: np.ndarray, finish: Finish) -> np.ndarray:
         """The result, from the input and the weight."""
         maps, form, products = self.maps, self.form, self.maps.products
         dtype, threads, step = self.dtype, most_threads(), target.lanes(self.dtype.itemsize)
-        finish = Finish() if finish is None else finish
         out = buffers.empty(self.shape, dtype)
         if not self.complete:
             out.fill(0)

@@ -127,7 +127,7 @@ class Kernel:
     def __init__(
         self, function: Callable[..., None], name: str | None = None, light: bool = False
     ) -> None:
-        self.function = function
+        self.function = _named_apart(function)
         self.light = light
         module = function.__module__.rpartition(".")[2]
         self.name = name or f"{module}.{function.__name__.lstrip('_')}"
@@ -166,7 +166,7 @@ class Kernel:
 
     def _dispatcher(self, variant: str, parallel: dict[str, bool] | bool) -> Callable[..., None]:
         options: dict[str, Any] = {**OPTIONS, "parallel": parallel}
-        dispatcher: Any = numba.njit(**options)(_named_apart(self.function))
+        dispatcher: Any = numba.njit(**options)(self.function)
         dispatcher._cache = KernelCache(f"{self.name}.{variant}", self._announce)
         return cast(Callable[..., None], dispatcher)
 

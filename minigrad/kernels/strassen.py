@@ -115,7 +115,7 @@ def forward(problem: Problem, x: np.ndarray, weight: np.ndarray, finish: Finish)
 
 def input_grad(problem: Problem, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The gradient of x from that of the output."""
-    return _pass(problem, True)(grad, weight)
+    return _pass(problem, True)(grad, weight, Finish())
 
 
 @cache

@@ -20,7 +20,7 @@ from minigrad.kernels.window import Axis
 from minigrad.kernels.winograd_points import FILTERINGS, Kind
 from minigrad.kernels.winograd_transform import transforms
 
-__all__ = ["forward", "input_grad", "kind_of", "suits", "weight_grad"]
+__all__ = ["forward", "input_grad", "suits", "weight_grad"]
 
 # Tiles of the output that lie half outside waste what the algorithm saves: by stride, the part of
 # them that must be used.
@@ -38,14 +38,14 @@ def suits(problem: Problem) -> bool:
         return False
     if height.kernel != width.kernel or height.stride != width.stride:
         return False
-    if kind_of(problem) not in FILTERINGS or {height.dilation, width.dilation} != {1}:
+    if _kind_of(problem) not in FILTERINGS or {height.dilation, width.dilation} != {1}:
         return False
-    side = FILTERINGS[kind_of(problem)].outputs
+    side = FILTERINGS[_kind_of(problem)].outputs
     used = height.out * width.out / (_covered(height.out, side) * _covered(width.out, side))
     return min(problem.channels, problem.filters) >= wide and used >= LEAST_USED[width.stride]
 
 
-def kind_of(problem: Problem, back: bool = False) -> Kind:
+def _kind_of(problem: Problem, back: bool = False) -> Kind:
     """Which of `FILTERINGS` computes it, or the gradient of its input, if one does."""
     width = problem.axes[2]
     return width.kernel, width.stride, back and width.stride > 1
@@ -72,7 +72,7 @@ def _begin(axis: Axis, back: bool) -> tuple[int, int]:
 def _pass(problem: Problem, back: bool) -> Pass:
     _, height, width = problem.axes
     C, K, taps = problem.channels, problem.filters, problem.taps
-    kind = kind_of(problem, back)
+    kind = _kind_of(problem, back)
     if back:
         rows, out = (height.out, width.out), (height.size, width.size)
         depth, columns, weight_sizes = K, C, (C, taps, C * taps, 1)
@@ -102,12 +102,12 @@ def forward(problem: Problem, x: np.ndarray, weight: np.ndarray, finish: Finish)
 
 def input_grad(problem: Problem, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The gradient of x from that of the output: the same with turned filters."""
-    return _pass(problem, True)(grad, weight)
+    return _pass(problem, True)(grad, weight, Finish())
 
 
 def weight_grad(problem: Problem, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """The gradient of the weight (K, C, 1, R, R) from x (N, 1, H, W, C), grad (N, 1, OH, OW, K)."""
-    (_, height, width), kind = problem.axes, kind_of(problem)
+    (_, height, width), kind = problem.axes, _kind_of(problem)
     out = FILTERINGS[kind].outputs
     grid = -(-height.out // out), -(-width.out // out)
     sums = sums_of_tiles(
