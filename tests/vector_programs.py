@@ -21,15 +21,13 @@ from minigrad.kernels.simd import (
     lanes,
     larger,
     load,
-    load_at,
     load_some,
-    loads,
     store,
-    store_each,
     store_some,
 )
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import tiling
+from minigrad.kernels.vector_tuples import load_at, loads, store_each
 from minigrad.kernels.winograd_points import FILTERINGS
 
 __all__ = ["DTYPES", "MATRICES", "results"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,12 +35,9 @@ __all__ = [
     "lanes",
     "larger",
     "load",
-    "load_at",
     "load_some",
-    "loads",
     "quotient",
     "store",
-    "store_each",
     "store_some",
     "take",
 ]
@@ -281,68 +277,6 @@ def _(builder: Any, kinds: Any, values: Any) -> None:
     kind, (pointer, i, value, count) = kinds[2], values
     mask = first_lanes(builder, kind, count)
     write_some(builder, kind, value, address(builder, kind, pointer, i), mask)
-
-
-@cache
-def loads(count: int) -> Callable[..., Any]:
-    """The primitive that loads so many vectors, `step` elements apart, as a tuple."""
-
-    def load_each(x: np.ndarray, i: int, step: int) -> tuple[np.ndarray, ...]:
-        """load(x, i), load(x, i + step), ..."""
-        return tuple([load(x, i + j * step) for j in range(count)])
-
-    def tuple_of(x: Any, *_: Any) -> Any:
-        return types.UniTuple(VectorType(x.dtype), count)
-
-    @primitive(load_each, tuple_of, ARRAY, INTEGER, INTEGER)
-    def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
-        kind, (pointer, i, step) = VectorType(kinds[0].dtype), values
-        vectors = []
-        for _ in range(count):
-            vectors.append(read(builder, kind, address(builder, kind, pointer, i)))
-            i = builder.add(i, step)
-        return packed(builder, kind, vectors)
-
-    return load_each
-
-
-def load_at(count: int) -> Callable[..., Any]:
-    """The primitive that loads so many vectors from places, each i elements on, as a tuple."""
-
-    def load_places(x: np.ndarray, i: int, places: np.ndarray) -> tuple[np.ndarray, ...]:
-        """load(x, i + places[0]), load(x, i + places[1]), ..."""
-        return tuple([load(x, i + place) for place in places[:count]])
-
-    def tuple_of(x: Any, *_: Any) -> Any:
-        return types.UniTuple(VectorType(x.dtype), count)
-
-    @primitive(load_places, tuple_of, ARRAY, INTEGER, ARRAY)
-    def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
-        kind, (pointer, i, places) = VectorType(kinds[0].dtype), values
-        vectors = []
-        for j in range(count):
-            place = builder.load(builder.gep(places, [ir.Constant(ir.IntType(64), j)]))
-            vectors.append(
-                read(builder, kind, address(builder, kind, pointer, builder.add(i, place)))
-            )
-        return packed(builder, kind, vectors)
-
-    return load_places
-
-
-def store_each(x: np.ndarray, i: int, step: int, vectors: tuple[np.ndarray, ...]) -> None:
-    """store(x, i, the first), store(x, i + step, the second), ..."""
-    for j, vector in enumerate(vectors):
-        store(x, i + j * step, vector)
-
-
-@primitive(store_each, nothing, ARRAY, INTEGER, INTEGER, types.UniTuple)
-def _(builder: Any, kinds: Any, values: Any) -> None:
-    kind, (pointer, i, step, vectors) = kinds[3].dtype, values
-    for j in range(kinds[3].count):
-        place = address(builder, kind, pointer, i)
-        write(builder, kind, builder.extract_value(vectors, j), place)
-        i = builder.add(i, step)
 
 
 def fill(x: np.ndarray, number: float) -> np.ndarray:

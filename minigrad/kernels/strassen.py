@@ -25,9 +25,10 @@ from minigrad.kernels.finish import Finish
 from minigrad.kernels.jit import inner
 from minigrad.kernels.packing import load_square
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import bend, lanes, load, load_at, load_some, loads, store, store_each
+from minigrad.kernels.simd import bend, lanes, load, load_some, store
 from minigrad.kernels.streaming import put
 from minigrad.kernels.target import target
+from minigrad.kernels.vector_tuples import load_at, loads, store_each
 
 __all__ = ["BLOCKS", "LEAST_CHANNELS", "LEAST_TILES", "PARTS", "forward", "input_grad", "suits"]
 

@@ -22,12 +22,11 @@ from minigrad.kernels.simd import (
     lanes,
     load,
     load_some,
-    loads,
     store,
-    store_each,
 )
 from minigrad.kernels.streaming import prefetch, put
 from minigrad.kernels.target import target
+from minigrad.kernels.vector_tuples import loads, store_each
 from minigrad.kernels.winograd_points import FILTERINGS, Kind, products_of
 
 __all__ = ["transforms"]
