@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, TypeVar, cast, overload
@@ -135,9 +135,11 @@ class Kernel:
 
     def __call__(self, *arguments: Any) -> None:
         # `arguments` stays alive until the call returns, and with it every aliased array.
-        passed = [
-            _plain(a) if isinstance(a, np.ndarray) and not a.flags.behaved else a for a in arguments
-        ]
+        passed: Sequence[Any] = arguments
+        for a in arguments:
+            if isinstance(a, np.ndarray) and not a.flags.behaved:
+                passed = [_plain(b) if isinstance(b, np.ndarray) else b for b in arguments]
+                break
         most = self._worth(arguments) if self.light else most_threads()
         with _entrance.lock:
             if config.DISABLE_JIT:
@@ -232,5 +234,7 @@ class _Alias:
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
-    """What a kernel takes for an array that is not both aligned and writeable."""
+    """What a kernel takes for an array: one that is aligned and writeable."""
+    if array.flags.behaved:
+        return array
     return np.asarray(_Alias(array)) if array.flags.aligned else array.copy()
