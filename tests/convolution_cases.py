@@ -234,12 +234,11 @@ def _winograd(draw: Any, stride: int, few: bool) -> Shape:
 
 @st.composite
 def _strassen(draw: Any, few: bool) -> Shape:
-    """For few tiles and for many, the last of which lack pixels."""
+    """The last tile lacks pixels."""
     step = PARTS * target.lanes(4)
     channels = st.sampled_from([LEAST_CHANNELS] if few else range(LEAST_CHANNELS, 449, step))
-    least = PARTS * draw(st.sampled_from([LEAST_TILES, FEW_TILES + 1]))
     width, images = draw(st.integers(9, 24)), draw(st.sampled_from([1, 2, 3]))
-    height = -(-least // width // images) + 1
+    height = -(-PARTS * LEAST_TILES // width // images) + 1
     shape = draw(_direct(st.just(1)))
     return shape._replace(
         images=images,

@@ -78,10 +78,9 @@ def _of_winograd(dtype: np.dtype, kind: Kind) -> Iterator[Callable[[], object]]:
 def _of_strassen(dtype: np.dtype) -> Iterator[Callable[[], object]]:
     """Images of a tile each, and a quarter of the filters."""
     least = LEAST_CHANNELS // PARTS
-    for first in (LEAST_TILES, FEW_TILES + 1):
-        for tiles, columns in _one_of_each_tiling(dtype, first, least):
-            shapes = (tiles, LEAST_CHANNELS, 1, PARTS), (columns * PARTS, LEAST_CHANNELS, 1, 1)
-            yield partial(_forward, dtype, *shapes, NONE)
+    for tiles, columns in _one_of_each_tiling(dtype, LEAST_TILES, least):
+        shapes = (tiles, LEAST_CHANNELS, 1, PARTS), (columns * PARTS, LEAST_CHANNELS, 1, 1)
+        yield partial(_forward, dtype, *shapes, NONE)
 
 
 def _one_of_each_tiling(dtype: np.dtype, first: int, least: int = 1) -> list[Pair]:

@@ -17,7 +17,7 @@ from operator import mul
 import numpy as np
 
 from minigrad.kernels.bilinear import Products, Transforms
-from minigrad.kernels.bilinear_pass import Pass
+from minigrad.kernels.bilinear_pass import FEW_TILES, Pass
 from minigrad.kernels.constant_matrix import linear_map
 from minigrad.kernels.direct import walk
 from minigrad.kernels.direct_plan import is_pointwise
@@ -62,7 +62,7 @@ BLOCKS = tuple([_quarters(np.array(halves)) for halves in HALVES])
 COUNT, SQUARE = BLOCKS[0].shape
 
 # For fewer channels, filters or tiles the transforms take what the products save.
-LEAST_CHANNELS, LEAST_TILES = 256, 64
+LEAST_CHANNELS, LEAST_TILES = 256, FEW_TILES + 1
 
 
 def suits(problem: Problem) -> bool:
