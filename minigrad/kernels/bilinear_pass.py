@@ -16,7 +16,7 @@ from minigrad.kernels.bilinear import Transforms
 from minigrad.kernels.finish import Finish
 from minigrad.kernels.jit import Kernel, kernel, most_threads, prange
 from minigrad.kernels.simd import lanes, take
-from minigrad.kernels.streaming import LINE, drain, fetch, streams
+from minigrad.kernels.streaming import LINE, drain, fetch, streams, zeros
 from minigrad.kernels.target import target
 from minigrad.kernels.tile import Tiling, tiling, tiling_for
 from minigrad.kernels.window import Lengths
@@ -61,9 +61,7 @@ class Pass:
         """The result, from the input and the weight."""
         maps, form, products = self.maps, self.form, self.maps.products
         dtype, threads, step = self.dtype, most_threads(), target.lanes(self.dtype.itemsize)
-        out = buffers.empty(self.shape, dtype)
-        if not self.complete:
-            out.fill(0)
+        out = (buffers.empty if self.complete else zeros)(self.shape, dtype)
         wide, panel = -(-self.depth // step) * step, form.columns(dtype)
         panels = -(-self.columns // panel)
         # One vector more: rows a power of two apart would meet in the same lines of the cache.

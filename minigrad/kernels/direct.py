@@ -18,7 +18,7 @@ from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
 from minigrad.kernels.packing import pack
 from minigrad.kernels.problem import Problem
 from minigrad.kernels.simd import lanes, take
-from minigrad.kernels.streaming import LINE, drain, fetch, streams
+from minigrad.kernels.streaming import LINE, drain, fetch, streams, zeros
 from minigrad.kernels.tile import tiling
 from minigrad.kernels.window import Lengths
 
@@ -51,9 +51,8 @@ def forward(problem: Problem, x: np.ndarray, weight: np.ndarray, finish: Finish)
 def input_grad(problem: Problem, grad: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The gradient of x from that of the output: dense products, one for each phase of a stride."""
     plan = input_grad_plan(problem, precision.is_strict())
-    out = buffers.empty((problem.images, *problem.size, problem.channels), problem.dtype)
-    if not plan.complete:
-        out.fill(0)
+    make = buffers.empty if plan.complete else zeros
+    out = make((problem.images, *problem.size, problem.channels), problem.dtype)
     _run(plan, problem, _surrounded(grad, plan.before, plan.lengths), weight, Finish(), out)
     return out
 
@@ -180,7 +179,7 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
     """
     tile = tiling(vectors, rows, narrow)
     ROWS, VECTORS, start, multiply_add = tile.rows, tile.vectors, tile.start, tile.multiply_add
-    add, bend, save = tile.add, tile.bend, tile.save
+    add, bend, save, claim_rows = tile.add, tile.bend, tile.save, tile.claim_rows
 
     @kernel(name=f"direct.product_over_runs_{vectors}_{rows}_{narrow}")
     def over_runs(
@@ -274,6 +273,8 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
                             many = (min(chunk, top - number) + length - 1) // length
                             for row in range(0, height, ROWS):
                                 ahead = fetch(x, ahead, end, fetched)
+                                if last and not streamed:
+                                    claim_rows(out, ends, row, column)
                                 sums = multiply_add(
                                     start(nothing, 0), source, starts, row,
                                     runs, run, many, min(length, top - number), 1,

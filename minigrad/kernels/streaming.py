@@ -1,18 +1,21 @@
 """What the caches hold: lines fetched before their turn, and stores that go past them.
 
-Results too large to be found there again go past them: an ordinary store first reads the line that
-it overwrites. Where the memory's bandwidth is the limit that read is a third of all traffic of a
-pass, and what it displaces is lost for the next.
+An ordinary store first reads the line that it overwrites, so a line can be claimed ahead of it.
+Results too large to be found there again go past the caches: where the memory's bandwidth is the
+limit that read is a third of all traffic of a pass, and what it displaces is lost for the next.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
-from minigrad.kernels.jit import inner
+from minigrad.kernels import buffers
+from minigrad.kernels.jit import inner, kernel, prange
 from minigrad.kernels.simd import (
     ARRAY,
     INTEGER,
@@ -30,7 +33,9 @@ from minigrad.kernels.simd import (
 
 __all__ = [
     "LINE",
+    "claim",
     "drain",
+    "examples",
     "fetch",
     "fetch_line",
     "part",
@@ -38,10 +43,14 @@ __all__ = [
     "put",
     "streams",
     "write_past",
+    "zeros",
 ]
 
 LINE = 64
 """Bytes of a cache line: what streamed results are aligned to, whatever the vector's width."""
+
+# Elements that a thread clears at a time.
+CHUNK = 1 << 13
 
 # From so many bytes on most of a result has left the caches before anybody reads it.
 STREAMED = 1 << 23
@@ -97,10 +106,10 @@ def part(x: np.ndarray, i: int, count: int) -> np.ndarray:
     return load(x, i) if count >= lanes(x) else load_some(x, i, count)
 
 
-def fetch_line(builder: Any, pointer: ir.Value) -> None:
-    """Have a line of memory fetched into the second cache."""
-    # To be read, to the second cache, as data.
-    how = [ir.Constant(ir.IntType(32), number) for number in (0, 2, 1)]
+def fetch_line(builder: Any, pointer: ir.Value, write: bool = False) -> None:
+    """Have a line of memory fetched: into the second cache to be read, or to be written."""
+    # What for, how near (3 is the first cache), and that it is data.
+    how = [ir.Constant(ir.IntType(32), number) for number in (int(write), 2 + write, 1)]
     byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
     intrinsic(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, *how])
 
@@ -114,6 +123,15 @@ def _(builder: Any, kinds: Any, values: Any) -> None:
     fetch_line(builder, builder.gep(*values[:1], [values[1]]))
 
 
+def claim(x: np.ndarray, i: int) -> None:
+    """Have x[i] fetched to be written; changes nothing, wherever that is."""
+
+
+@primitive(claim, nothing, ARRAY, INTEGER)
+def _(builder: Any, kinds: Any, values: Any) -> None:
+    fetch_line(builder, builder.gep(*values[:1], [values[1]]), write=True)
+
+
 @inner
 def fetch(x: np.ndarray, place: int, stop: int, lines: int) -> int:
     """Have so many lines fetched from x[place] on, as far as `stop`; returns where they end."""
@@ -122,3 +140,25 @@ def fetch(x: np.ndarray, place: int, stop: int, lines: int) -> int:
     for i in range(place, end, step):
         prefetch(x, i)
     return max(place, end)
+
+
+def zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """As `np.zeros`: recycled memory, cleared by all threads."""
+    out = buffers.empty(shape, dtype)
+    _clear(out.reshape(-1), streams(out))
+    return out
+
+
+@kernel(light=True)
+def _clear(out: np.ndarray, streamed: bool) -> None:
+    step, nothing = lanes(out), np.zeros(lanes(out), out.dtype)
+    for job in prange((len(out) + CHUNK - 1) // CHUNK):
+        stop = min(len(out), (job + 1) * CHUNK)
+        for i in range(job * CHUNK, stop, step):
+            put(out, i, load(nothing, 0), stop - i, streamed)
+        drain(out)
+
+
+def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
+    """A cleared array."""
+    yield partial(zeros, (1,), dtype)

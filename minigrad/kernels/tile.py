@@ -80,6 +80,7 @@ class Tiling(NamedTuple):
     add: Callable[..., Any]
     bend: Callable[..., Any]
     save: Callable[..., Any]
+    claim_rows: Callable[..., Any]
 
     def columns(self, dtype: np.dtype) -> int:
         """How many elements wide a tile of this dtype is."""
@@ -372,5 +373,16 @@ def tiling(vectors: int, height: int, narrow: int = 1) -> Tiling:
                     for value, place, mask in row:
                         write_some(builder, vector, value, place, mask)
 
+    def claim_rows(out: np.ndarray, starts: np.ndarray, first: int, column: int) -> None:
+        """Have the places that `save` writes fetched, to be written."""
+
+    @primitive(claim_rows, nothing, ARRAY, ARRAY, INTEGER, INTEGER)
+    def _(builder: Any, kinds: Any, values: Any) -> None:
+        kind, (out, starts, first, column) = tile_of(kinds[0]), values
+        for pointer in row_pointers(builder, height, out, starts, first):
+            for v in range(vectors):
+                place = builder.add(column, kind.columns_from(v))
+                fetch_line(builder, builder.gep(pointer, [place]), write=True)
+
     products = multiply_add, multiply_add_ahead
-    return Tiling(height, vectors, narrow, start, *products, add, bend_all, save)
+    return Tiling(height, vectors, narrow, start, *products, add, bend_all, save, claim_rows)

@@ -24,7 +24,7 @@ from minigrad.kernels.simd import (
     load_some,
     store,
 )
-from minigrad.kernels.streaming import prefetch, put
+from minigrad.kernels.streaming import claim, prefetch, put
 from minigrad.kernels.target import target
 from minigrad.kernels.vector_tuples import loads, store_each
 from minigrad.kernels.winograd_points import FILTERINGS, Kind, products_of
@@ -33,6 +33,8 @@ __all__ = ["transforms"]
 
 # How many depths before its turn a filter is fetched: they lie too far apart to be foreseen.
 AHEAD = 8
+# And how many vectors before its turn a line of the result.
+CLAIMED = 2
 
 
 @cache
@@ -205,6 +207,8 @@ def _output_tile(A: np.ndarray) -> Callable[..., None]:
                         y = y + load_some(residual, target + w * K, stop - k)
                     y = bend(y, slope, most)
                     put(out, target + w * K, y, stop - k, streamed)
+                    if not streamed:
+                        claim(out, target + w * K + CLAIMED * step)
 
     return output_tile
 
