@@ -17,8 +17,8 @@ from minigrad.kernels.im2col import gather
 from minigrad.kernels.jit import Kernel, inner, kernel, most_threads, prange
 from minigrad.kernels.packing import pack
 from minigrad.kernels.problem import Problem
-from minigrad.kernels.simd import lanes, take
-from minigrad.kernels.streaming import LINE, drain, fetch, streams, zeros
+from minigrad.kernels.simd import lanes, load, take
+from minigrad.kernels.streaming import LINE, drain, fetch, part, put, streams, zeros
 from minigrad.kernels.tile import tiling
 from minigrad.kernels.window import Lengths
 
@@ -76,29 +76,33 @@ def _run(
         bias[:, :columns] = finish.bias.reshape(groups, columns)
     # Whole vectors only are stored past the caches.
     streamed = not columns * dtype.itemsize % LINE and form.narrow == 1 and streams(out)
-    for part in plan.products:
+    for product in plan.products:
         # Sums of parts of a slab are kept for a panel, those of parts of all for a share of them.
-        kept = part.share if part.slab < part.numbers else 1
-        partial = kept * part.block * wide if part.length * part.together < part.numbers else 0
-        sight = part.sight
+        kept = product.share if product.slab < product.numbers else 1
+        partial = (
+            kept * product.block * wide
+            if product.length * product.together < product.numbers
+            else 0
+        )
+        sight = product.sight
         product_over_runs(*form.key)(
             x.reshape(-1),
-            part.runs,
-            part.length,
-            part.together,
+            product.runs,
+            product.length,
+            product.together,
             panels,
-            part.first,
-            part.numbers,
+            product.first,
+            product.numbers,
             bias.reshape(-1),
             finish.flat_residual(dtype),
             out.reshape(-1),
-            part.origin,
-            part.sizes,
-            part.x_steps,
-            part.out_steps,
+            product.origin,
+            product.sizes,
+            product.x_steps,
+            product.out_steps,
             columns,
-            part.block,
-            part.share,
+            product.block,
+            product.share,
             finish.slope,
             finish.most,
             buffers.empty((threads, partial), dtype),
@@ -107,10 +111,10 @@ def _run(
             sight.shifts,
             sight.span,
             sight.depth,
-            part.slab,
-            part.stride,
-            buffers.empty((threads, part.block * part.stride), dtype),
-            part.adjoining,
+            product.slab,
+            product.stride,
+            buffers.empty((threads, product.block * product.stride), dtype),
+            product.adjoining,
             streamed,
             np.zeros(1, np.int64),
         )
@@ -124,22 +128,19 @@ def pad(x: np.ndarray, out: np.ndarray, before: np.ndarray) -> None:
     """
     N, D, H, length = x.shape
     _, depth, height, width = out.shape
+    source, flat, zeros = x.reshape(-1), out.reshape(-1), np.zeros(lanes(x), x.dtype)
     for job in prange(N * depth * height):
-        h, rest = job % height, job // height
-        n, d = rest // depth, rest % depth
-        row, source_d, source_h = out[n, d, h], d - before[0], h - before[1]
-        left = before[2]
-        if 0 <= source_d < D and 0 <= source_h < H:
-            source = x[n, source_d, source_h]
-            for i in range(left):
-                row[i] = 0
-            for i in range(length):
-                row[left + i] = source[i]
-            for i in range(left + length, width):
-                row[i] = 0
-        else:
-            for i in range(width):
-                row[i] = 0
+        h, rest = job % height - before[1], job // height
+        n, d, step = rest // depth, rest % depth - before[0], lanes(x)
+        inside, row, nothing = 0 <= d < D and 0 <= h < H, job * width, load(zeros, 0)
+        left, count = before[2] if inside else width, length if inside else 0
+        first = ((n * D + d) * H + h) * length
+        for i in range(0, left, step):
+            put(flat, row + i, nothing, left - i, False)
+        for i in range(0, count, step):
+            put(flat, row + left + i, part(source, first + i, count - i), count - i, False)
+        for i in range(left + count, width, step):
+            put(flat, row + i, nothing, width - i, False)
 
 
 @inner
