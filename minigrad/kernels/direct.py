@@ -71,7 +71,7 @@ def _run(
     panels = buffers.empty((groups, count, plan.numbers, wide), dtype)
     steps = plan.outer_step, plan.column_step, plan.group_step
     pack(weight.reshape(-1), plan.places, *steps, columns, panels)
-    bias = np.zeros((groups, count * wide), dtype)
+    bias = np.zeros((groups, 0 if finish.bias is None else count * wide), dtype)
     if finish.bias is not None:
         bias[:, :columns] = finish.bias.reshape(groups, columns)
     # Whole vectors only are stored past the caches.
@@ -217,7 +217,7 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
         queue: np.ndarray,
     ) -> None:
         # panels: (groups, panels, numbers, tile's columns), of which `depth` numbers from
-        # `first_number` on are summed; bias: (groups * panels * columns);
+        # `first_number` on are summed; bias: (groups * panels * columns), or none;
         # x_steps, out_steps: of the image, depth, height, width, then of the group; partial:
         # (threads, panels of a slab's sums * block * a tile's columns); copied: (threads, block *
         # stride). What `im2col.gather` takes is only used where stride is not 0. `adjoining`: the
@@ -288,7 +288,8 @@ def product_over_runs(vectors: int, rows: int, narrow: int) -> Kernel:
                                     save(sums, totals, lines, row, ROWS, kept, wide, False)
                                     continue
                                 # Last, so that no sum rounds as large numbers do.
-                                sums = add(sums, bias, alike, 0, ROWS, place, wide)
+                                if len(bias) > 0:
+                                    sums = add(sums, bias, alike, 0, ROWS, place, wide)
                                 if len(residual) > 0:
                                     sums = add(sums, residual, ends, row, left, column, width)
                                 if slope != 1.0 or most != np.inf:
