@@ -32,7 +32,7 @@ BLOCK_BYTES = 1 << 18
 # Rows a multiple of so many bytes apart meet in the same few lines of the first cache: a job copies
 # them to where they do not. So it does with rows that see something beyond the input, and with sums
 # over runs shorter than this.
-CONFLICT = 2048
+CONFLICT = 4096
 SHORT_RUN = 4
 # Numbers of a row that are copied at a time: with all rows of a job they stay in the second cache.
 SLAB = 768
