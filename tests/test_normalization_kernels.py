@@ -11,7 +11,15 @@ import pytest
 
 from minigrad import threads
 from minigrad.errors import IndexingError
-from minigrad.kernels import channels, normalization, parallel, response, softmax, streaming
+from minigrad.kernels import (
+    channel_loops,
+    channels,
+    normalization,
+    parallel,
+    response,
+    softmax,
+    streaming,
+)
 
 rng = np.random.default_rng(20240607)
 
@@ -349,5 +357,10 @@ def test_the_layout_covers_every_element_once() -> None:
         assert layout.rows * layout.row + layout.tail == size
         assert layout.row % width == 0
         assert layout.row * 4 % streaming.LINE == 0
-        assert layout.blocks[0] * layout.down >= layout.rows
-        assert layout.blocks[1] * channels.SPAN >= layout.row
+        cut = layout.rows, layout.tail, layout.blocks, channels.SPAN
+        seen = np.zeros(size, np.int64)
+        for job in range(layout.jobs):
+            start, end, first, stop, left, last = channel_loops.bounds(job, layout.row, *cut)
+            seen[:last].reshape(-1, layout.row)[start:end, first:stop] += 1
+            seen[last:][first : first + left] += 1
+        assert (seen == 1).all()

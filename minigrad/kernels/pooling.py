@@ -27,7 +27,8 @@ from minigrad.kernels.pooling_windows import (
     sliding,
     taps_dtype,
 )
-from minigrad.kernels.window import channels_first, channels_last
+from minigrad.kernels.streaming import LINE, streams
+from minigrad.kernels.window import Lengths, channels_first, channels_last
 
 __all__ = [
     "avg_pool",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 Along = tuple[Windows, ...]
+FLOATING = np.dtype(np.float32), np.dtype(np.float64)
 Three = tuple[int, int, int]
 
 # Averages of so many taps are summed one by one, of more by rows and columns: that rounds less.
@@ -54,23 +56,24 @@ def avg_pool(
     A window's sum is divided by `divisor`, or by the number of its positions: with
     `count_include_pad` those on the padding too (a window beside the input gives 0).
     """
-    _check("avg_pool", x, [axis.size for axis in windows])
-    source, axes = _as_volume(x, windows), _three(windows)
-    shares = _shares(windows, count_include_pad, divisor, x.dtype, source.shape[4])
+    volume = _volume(windows)
+    batch, N, C = _check("avg_pool", x, volume.lengths)
+    shares = _shares(windows, count_include_pad, divisor, x.dtype, C)
+    source = channels_last(batch)
     if shares.alone:
         return _as_given(source, x.ndim, windows)
-    N, D, H, W, C = source.shape
-    shape = (N, *[axis.out for axis in axes], C)
-    out, inside = empty(shape, x.dtype), [axis.inside for axis in axes]
-    if shares.apart and flat_size(windows) <= FEW_TAPS:
+    out = empty((N, *volume.outs, C), x.dtype)
+    shape = (N, *volume.out, C)
+    if shares.apart and volume.flat_size <= FEW_TAPS:
         averages.average_apart(
-            source.ravel(), out.ravel(), *inside, shape, (D, H, W), _steps(windows)[0],
-            *shares.by_axis, shares.divide,
+            source.reshape(-1), out.reshape(-1), *volume.inside, shape, volume.size,
+            volume.kernel_size, *shares.by_axis, shares.divide,
         )  # fmt: skip
     else:
+        D, H, W = volume.size
         lines = out.reshape(*shape[:3], shape[3] * C)
-        counts = shares.counts
-        averages.average(source.reshape(N, D, H, W * C), out.ravel(), lines, C, *inside, *counts)
+        rows = source.reshape(N, D, H, W * C)
+        averages.average(rows, out.reshape(-1), lines, C, *volume.inside, *shares.counts)
     return _as_given(out, x.ndim, windows)
 
 
@@ -78,25 +81,24 @@ def avg_pool_backward(
     grad: np.ndarray, windows: Along, count_include_pad: bool = True, divisor: int | None = None
 ) -> np.ndarray:
     """The gradient of `avg_pool`'s x ([N,] C, *space), given that of its result."""
-    _check("avg_pool_backward", grad, [axis.out for axis in windows])
-    source, axes = _as_volume(grad, windows), _three(windows)
-    shares = _shares(windows, count_include_pad, divisor, grad.dtype, source.shape[4])
+    volume = _volume(windows)
+    batch, N, C = _check("avg_pool_backward", grad, volume.outs)
+    shares = _shares(windows, count_include_pad, divisor, grad.dtype, C)
+    source = channels_last(batch)
     if shares.alone:
         return _as_given(source, grad.ndim, windows)
-    N, OD, OH, OW, C = source.shape
-    size = axes[0].size, axes[1].size, axes[2].size
-    out = empty((N, *size, C), grad.dtype)
+    out = empty((N, *volume.lengths, C), grad.dtype)
     if shares.apart:
         if shares.gaps:
             out.fill(0)
         averages.average_apart_backward(
-            source.ravel(), out.ravel(), *[axis.inside for axis in axes], source.shape, size,
-            _steps(windows)[0], *shares.by_axis, shares.divide,
+            source.reshape(-1), out.reshape(-1), *volume.inside, (N, *volume.out, C), volume.size,
+            volume.kernel_size, *shares.by_axis, shares.divide,
         )  # fmt: skip
     else:
-        tables = [table for axis in axes for table in (axis.covering, axis.held)]
-        rows = source.reshape(N, OD, OH, OW * C)
-        averages.average_backward(rows, out.ravel(), out.shape, *tables, *shares.counts)
+        OD, OH, OW = volume.out
+        rows, shape = source.reshape(N, OD, OH, OW * C), (N, *volume.size, C)
+        averages.average_backward(rows, out.reshape(-1), shape, *volume.covering, *shares.counts)
     return _as_given(out, grad.ndim, windows)
 
 
@@ -107,25 +109,15 @@ def max_pool(x: np.ndarray, windows: Along) -> tuple[np.ndarray, np.ndarray]:
     elements the first does, and NaN beats all (of several, the last, as in PyTorch). Raises
     ShapeError if a window holds padding alone.
     """
-    _check("max_pool", x, [axis.size for axis in windows])
+    volume = _volume(windows)
+    batch, N, C = _check("max_pool", x, volume.lengths)
     require_real_taps("max_pool", windows)
-    source, (depth, height, width) = _as_volume(x, windows), _three(windows)
-    out = depth.out, height.out, width.out
-    values = empty((source.shape[0], *out, source.shape[4]), x.dtype)
-    taps = empty(values.shape, taps_dtype(windows))
-    kernel_size, dilation = _steps(windows)
+    values = empty((N, *volume.outs, C), x.dtype)
+    taps = empty(values.shape, volume.taps)
     loops.largest(
-        source.ravel(),
-        values.ravel(),
-        taps.ravel(),
-        depth.inside,
-        height.inside,
-        width.inside,
-        values.shape,
-        source.shape[1:4],
-        kernel_size,
-        dilation,
-    )
+        channels_last(batch).reshape(-1), values.reshape(-1), taps.reshape(-1), *volume.inside,
+        (N, *volume.out, C), volume.size, volume.kernel_size, volume.dilation, _streams(values),
+    )  # fmt: skip
     return _as_given(values, x.ndim, windows), _as_given(taps, x.ndim, windows)
 
 
@@ -134,56 +126,36 @@ def max_pool_backward(grad: np.ndarray, taps: np.ndarray, windows: Along) -> np.
 
     A tap on the padding, or that no window has, receives nothing.
     """
-    _check("max_pool_backward", grad, [axis.out for axis in windows])
-    _check_taps("max_pool_backward", taps, grad.shape, windows)
-    source, (depth, height, width) = _as_volume(grad, windows), _three(windows)
-    N, C = source.shape[0], source.shape[4]
-    out = empty((N, depth.size, height.size, width.size, C), grad.dtype)
+    volume = _volume(windows)
+    batch, N, C = _check("max_pool_backward", grad, volume.outs)
+    chosen = _check_taps("max_pool_backward", taps, grad.shape, volume)
+    out = empty((N, *volume.lengths, C), grad.dtype)
     loops.spread(
-        source.ravel(),
-        _as_volume(taps, windows).ravel(),
-        out.ravel(),
-        depth.covering,
-        depth.held,
-        height.covering,
-        height.held,
-        width.covering,
-        width.held,
-        source.shape,
-        out.shape[1:4],
-        _steps(windows)[0],
-        int(np.diff(width.covering).max(initial=0)),
-    )
+        channels_last(batch).reshape(-1), channels_last(chosen).reshape(-1), out.reshape(-1),
+        *volume.covering, (N, *volume.out, C), volume.size, volume.kernel_size, volume.most,
+        _streams(out),
+    )  # fmt: skip
     return _as_given(out, grad.ndim, windows)
 
 
 def max_pool_gather(x: np.ndarray, taps: np.ndarray, windows: Along) -> np.ndarray:
     """The element of x ([N,] C, *space) at each tap ([N,] C, *out); 0 at one on the padding."""
-    _check("max_pool_gather", x, [axis.size for axis in windows])
-    out_shape = *x.shape[: -len(windows)], *(axis.out for axis in windows)
-    _check_taps("max_pool_gather", taps, out_shape, windows)
-    chosen, source = _as_volume(taps, windows), _as_volume(x, windows)
-    depth, height, width = _three(windows)
-    out = empty(chosen.shape, x.dtype)
-    kernel_size, dilation = _steps(windows)
+    volume = _volume(windows)
+    batch, N, C = _check("max_pool_gather", x, volume.lengths)
+    shape = *x.shape[: -len(windows)], *volume.outs
+    chosen = _check_taps("max_pool_gather", taps, shape, volume)
+    out = empty((N, *volume.outs, C), x.dtype)
     loops.gather(
-        source.ravel(),
-        chosen.ravel(),
-        out.ravel(),
-        depth.inside,
-        height.inside,
-        width.inside,
-        out.shape,
-        source.shape[1:4],
-        kernel_size,
-        dilation,
-    )
+        channels_last(batch).reshape(-1), channels_last(chosen).reshape(-1), out.reshape(-1),
+        *volume.inside, (N, *volume.out, C), volume.size, volume.kernel_size, volume.dilation,
+    )  # fmt: skip
     return _as_given(out, x.ndim, windows)
 
 
 def max_pool_indices(taps: np.ndarray, windows: Along) -> np.ndarray:
     """Where the taps ([N,] C, *out) are: flat indices (d H + h) W + w into each plane, int64."""
-    _check_taps("max_pool_indices", taps, taps.shape, windows)
+    volume = _volume(windows)
+    chosen = channels_last(_check_taps("max_pool_indices", taps, taps.shape, volume))
     if taps.size and not (taps.min() >= 0 and taps.max() < flat_size(windows)):
         raise IndexingError(
             f"max_pool_indices: taps must lie in 0 <= tap < {flat_size(windows)}, got "
@@ -199,10 +171,8 @@ def max_pool_indices(taps: np.ndarray, windows: Along) -> np.ndarray:
             for axis, step in zip(axes, strides, strict=True)
         ]
     )
-    chosen = _as_volume(taps, windows)
     out = empty(chosen.shape, np.int64)
-    positions, C = first.size, chosen.shape[4]
-    shape = chosen.shape[0], positions, C
+    shape = chosen.shape[0], first.size, chosen.shape[-1]
     loops.indices(chosen.reshape(shape), first.ravel(), away.ravel(), out.reshape(shape))
     return _as_given(out, taps.ndim, windows)
 
@@ -226,25 +196,69 @@ def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
     yield partial(avg_pool, x[..., :4, :4], halves)
 
 
-def _check(op: str, array: np.ndarray, lengths: list[int]) -> None:
-    """Of a floating-point dtype, ([N,] C, *lengths)."""
-    if array.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+def _check(op: str, array: np.ndarray, lengths: Lengths) -> tuple[np.ndarray, int, int]:
+    """An array of a floating-point dtype, ([N,] C, *lengths), with a batch's axis; N and C."""
+    if array.dtype not in FLOATING:
         raise DtypeError(f"{op}: takes float32 or float64, got {array.dtype}")
-    if array.ndim - len(lengths) not in (1, 2) or [*array.shape[-len(lengths) :]] != lengths:
+    batch = array if array.ndim == len(lengths) + 2 else array[None]
+    if batch.ndim != len(lengths) + 2 or batch.shape[2:] != lengths:
         raise ShapeError(
             f"{op}: the windows take an array ([N,] C, {', '.join(map(str, lengths))}), got shape "
             f"{array.shape}"
         )
+    return batch, batch.shape[0], batch.shape[1]
 
 
-def _check_taps(op: str, taps: np.ndarray, shape: tuple[int, ...], windows: Along) -> None:
-    space = tuple([axis.out for axis in windows])
-    if taps.dtype != taps_dtype(windows):
-        raise DtypeError(f"{op}: taps must be {taps_dtype(windows)}, got {taps.dtype}")
-    if taps.shape != shape or taps.shape[-len(windows) :] != space:
+def _check_taps(op: str, taps: np.ndarray, shape: Lengths, volume: _Volume) -> np.ndarray:
+    """Taps ([N,] C, *out) of this shape, with a batch's axis."""
+    space = volume.outs
+    if taps.dtype != volume.taps:
+        raise DtypeError(f"{op}: taps must be {volume.taps}, got {taps.dtype}")
+    if taps.shape != shape or taps.shape[-len(space) :] != space:
         raise ShapeError(
             f"{op}: taps must have shape {(*shape[: -len(space)], *space)}, got {taps.shape}"
         )
+    return taps if taps.ndim == len(space) + 2 else taps[None]
+
+
+class _Volume(NamedTuple):
+    """Windows over depth, height and width, as the loops take them."""
+
+    lengths: Lengths  # of the axes there are, and `outs` of their results
+    outs: Lengths
+    size: Three  # of all three axes
+    out: Three
+    kernel_size: Three
+    dilation: Three
+    inside: tuple[np.ndarray, ...]  # a table an axis
+    covering: tuple[np.ndarray, ...]  # two tables an axis
+    most: int  # windows over one position of the width
+    flat_size: int  # taps of a window
+    taps: np.dtype
+
+
+def _volume(windows: Along) -> _Volume:
+    """What the loops take, kept where the tables are."""
+    found: _Volume = (_flattened.__wrapped__ if _long(windows) else _flattened)(windows)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _flattened(windows: Along) -> _Volume:
+    axes = a, b, c = _three(windows)
+    return _Volume(
+        tuple([axis.size for axis in windows]),
+        tuple([axis.out for axis in windows]),
+        (a.size, b.size, c.size),
+        (a.out, b.out, c.out),
+        (a.kernel, b.kernel, c.kernel),
+        (a.dilation, b.dilation, c.dilation),
+        tuple([axis.inside for axis in axes]),
+        tuple([table for axis in axes for table in (axis.covering, axis.held)]),
+        c.most,
+        flat_size(windows),
+        taps_dtype(windows),
+    )
 
 
 def _three(windows: Along) -> tuple[Windows, Windows, Windows]:
@@ -253,10 +267,14 @@ def _three(windows: Along) -> tuple[Windows, Windows, Windows]:
     return depth, height, width
 
 
-def _steps(windows: Along) -> tuple[Three, Three]:
-    """Kernel size and dilation of three axes."""
-    a, b, c = _three(windows)
-    return (a.kernel, b.kernel, c.kernel), (a.dilation, b.dilation, c.dilation)
+def _long(windows: Along) -> bool:
+    """Whether tables are built anew each time."""
+    return max([axis.size for axis in windows]) > LONGEST_KEPT
+
+
+def _streams(out: np.ndarray) -> bool:
+    """Whether a result (..., C) is to be stored past the caches, which takes whole vectors."""
+    return out.shape[-1] * out.itemsize % LINE == 0 and streams(out)
 
 
 class _Shares(NamedTuple):
@@ -274,8 +292,7 @@ def _shares(
     windows: Along, count_include_pad: bool, divisor: int | None, dtype: np.dtype, channels: int
 ) -> _Shares:
     """What a window's sum is divided by, and how windows lie to each other."""
-    long = max([axis.size for axis in windows]) > LONGEST_KEPT
-    found = _counted.__wrapped__ if long else _counted
+    found = _counted.__wrapped__ if _long(windows) else _counted
     shares: _Shares = found(windows, count_include_pad, divisor, dtype, channels)
     return shares
 
@@ -311,15 +328,7 @@ def _outer_sum(parts: list[np.ndarray]) -> np.ndarray:
     return np.add.outer(np.add.outer(depth, height), width)
 
 
-def _as_volume(x: np.ndarray, windows: Along) -> np.ndarray:
-    """([N,] C, *space) -> contiguous (N, D, H, W, C), no copy if the memory already lies so."""
-    axes = len(windows)
-    last = channels_last(x if x.ndim == axes + 2 else x[None])
-    return last.reshape(last.shape[0], *[1] * (3 - axes), *last.shape[1:])
-
-
 def _as_given(out: np.ndarray, ndim: int, windows: Along) -> np.ndarray:
-    """(N, D, H, W, C) -> ([N,] C, *space), a view."""
-    axes = len(windows)
-    first = channels_first(out.reshape(out.shape[0], *out.shape[4 - axes :]))
-    return first if ndim == axes + 2 else first[0]
+    """(N, *space, C) -> ([N,] C, *space), a view."""
+    first = channels_first(out)
+    return first if ndim == len(windows) + 2 else first[0]

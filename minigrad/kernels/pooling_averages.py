@@ -15,7 +15,7 @@ from minigrad.kernels.streaming import part, put
 
 __all__ = ["average", "average_apart", "average_apart_backward", "average_backward"]
 
-# Elements of averages that a thread takes at a time: rows that share their scratch memory.
+# Elements, read or written, that a thread takes at a time: rows that share their scratch memory.
 CHUNK = 1 << 12
 # The dilation of averages.
 CLOSE = 1, 1, 1
@@ -37,7 +37,7 @@ def average(
     # x: (N, D, H, W * C); out_rows: (N, OD, OH, OW * C), and out_flat the same memory
     N, OD, OH, length = out_rows.shape
     C, OW, rows = channels, len(width), N * OD * OH
-    down = max(1, CHUNK // max(1, length))
+    down = _rows_of_job(rows, max(x.size, out_flat.size))
     for job in prange((rows + down - 1) // down):
         sums = np.empty(x.shape[3], x.dtype)
         for row in range(job * down, min(rows, (job + 1) * down)):
@@ -53,6 +53,12 @@ def average(
             mean, count = out_rows[n, od, oh], by_depth[od] * by_height[oh]
             for i in range(length):
                 mean[i] /= count * by_width[i]
+
+
+@inner
+def _rows_of_job(rows: int, size: int) -> int:
+    """How many of all rows a thread takes at a time, where `size` elements are read or written."""
+    return max(1, rows * CHUNK // max(1, size))
 
 
 @inner
@@ -99,7 +105,7 @@ def average_backward(
     # grad: (N, OD, OH, OW * C); out_flat: flat (N, D, H, W, C) = shape
     N, D, H, W, C = shape
     rows, length = N * D * H, W * C
-    down = max(1, CHUNK // max(1, length))
+    down = _rows_of_job(rows, max(grad.size, out_flat.size))
     for job in prange((rows + down - 1) // down):
         sums = np.empty(grad.shape[3], grad.dtype)
         for row in range(job * down, min(rows, (job + 1) * down)):
@@ -142,7 +148,7 @@ def average_apart(
     # x: flat (N, D, H, W, C), size: (D, H, W); out: flat (N, OD, OH, OW, C) = shape
     N, OD, OH, OW, C = shape
     rows, taps = N * OD * OH, kernel_size[0] * kernel_size[1] * kernel_size[2]
-    down = max(1, CHUNK // max(1, OW * C))
+    down = _rows_of_job(rows, max(x.size, out.size))
     for job in prange((rows + down - 1) // down):
         list_of = np.empty((2, taps), np.int64)
         places, numbers = list_of[0], list_of[1]
@@ -182,7 +188,7 @@ def average_apart_backward(
     # window has stays as it is
     N, OD, OH, OW, C = shape
     rows, taps = N * OD * OH, kernel_size[0] * kernel_size[1] * kernel_size[2]
-    down = max(1, CHUNK // max(1, OW * C))
+    down = _rows_of_job(rows, max(grad.size, out.size))
     for job in prange((rows + down - 1) // down):
         list_of = np.empty((2, taps), np.int64)
         places, numbers = list_of[0], list_of[1]

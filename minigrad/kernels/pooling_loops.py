@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.kernels.jit import inner, kernel, prange
-from minigrad.kernels.simd import fill, lanes, load_some, store_some
+from minigrad.kernels.simd import fill, lanes
+from minigrad.kernels.streaming import drain, part, prefetch, put
 from minigrad.kernels.tap_vectors import (
     beats,
     choose,
@@ -23,6 +24,10 @@ from minigrad.kernels.tap_vectors import (
 
 Three = tuple[int, int, int]
 Five = tuple[int, int, int, int, int]
+
+# Bytes of a pixel's channels from which on the next window's are fetched ahead: the processor
+# foresees what follows in memory, but not where the next row of a window goes on.
+LONG = 1 << 10
 
 __all__ = ["differ", "gather", "indices", "largest", "list_taps", "spread"]
 
@@ -39,6 +44,7 @@ def largest(
     size: Three,
     kernel_size: Three,
     dilation: Three,
+    streamed: bool,
 ) -> None:
     # x: flat (N, D, H, W, C); values, taps: flat (N, OD, OH, OW, C) = shape; size: (D, H, W)
     N, OD, OH, OW, C = shape
@@ -65,16 +71,21 @@ def largest(
                 )
             shift = (width[ow, 0] - width[listed, 0]) * C
             target = (job * OW + ow) * C
+            ahead = shift + (width[min(ow + 1, OW - 1), 0] - width[ow, 0]) * C
+            fetched = count if C * x.itemsize >= LONG else 0
             for c in range(0, C, lanes(x)):
-                best = load_some(x, places[0] + shift + c, C - c)
+                for q in range(fetched):
+                    prefetch(x, places[q] + ahead + c)
+                best = part(x, places[0] + shift + c, C - c)
                 tap = numbered(taps, numbers[0], best)
-                for q in range(count):
-                    rival = load_some(x, places[q] + shift + c, C - c)
+                for q in range(1, count):
+                    rival = part(x, places[q] + shift + c, C - c)
                     wins = beats(rival, best)
                     best = choose(wins, rival, best)
                     tap = renumber(wins, numbers[q], tap)
-                store_some(values, target + c, best, C - c)
+                put(values, target + c, best, C - c, streamed)
                 store_numbers(taps, target + c, tap, C - c)
+        drain(values)
 
 
 @inner
@@ -126,6 +137,7 @@ def spread(
     size: Three,
     kernel_size: Three,
     most: int,
+    streamed: bool,
 ) -> None:
     # most: windows over one position of the width
     # grad, taps: flat (N, OD, OH, OW, C) = shape; out: flat (N, D, H, W, C); size: (D, H, W)
@@ -151,10 +163,11 @@ def spread(
                 zero = fill(out, 0)
                 total = zero
                 for q in range(count):
-                    share = load_some(grad, places[q] + c, C - c)
+                    share = part(grad, places[q] + c, C - c)
                     tap = load_numbers(taps, places[q] + c, C - c, share)
                     total = total + choose(equals(tap, numbers[q]), share, zero)
-                store_some(out, target + c, total, C - c)
+                put(out, target + c, total, C - c, streamed)
+        drain(out)
 
 
 @kernel(light=True)
@@ -199,9 +212,9 @@ def gather(
                 found = fill(out, 0)
                 tap = load_numbers(taps, target + c, C - c, found)
                 for q in range(count):
-                    here = load_some(x, places[q] + shift + c, C - c)
+                    here = part(x, places[q] + shift + c, C - c)
                     found = choose(equals(tap, numbers[q]), here, found)
-                store_some(out, target + c, found, C - c)
+                put(out, target + c, found, C - c, False)
 
 
 @kernel(light=True)

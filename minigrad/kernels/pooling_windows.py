@@ -42,6 +42,8 @@ class Windows(NamedTuple):
     padded: np.ndarray  # (out,): positions that a window has on the axis and its padding
     covering: np.ndarray  # (size + 1,): windows over position p: held[covering[p]:covering[p + 1]]
     held: np.ndarray  # (..., 2): a window, and its tap on the position
+    fewest: int  # taps that any window has on the axis
+    most: int  # windows over any one position
 
     @property
     def out(self) -> int:
@@ -94,7 +96,7 @@ def taps_dtype(windows: tuple[Windows, ...]) -> np.dtype:
 def require_real_taps(op: str, windows: tuple[Windows, ...]) -> None:
     """Raise ShapeError if a window holds nothing but padding."""
     for axis in windows:
-        if axis.inside[:, 2].min(initial=1) < 1:
+        if axis.fewest < 1:
             raise ShapeError(
                 f"{op}: a window (kernel size {axis.kernel}, dilation {axis.dilation}) holds "
                 f"nothing but padding of an axis of length {axis.size}; use less padding"
@@ -129,7 +131,9 @@ def _tables(
     tap = first[window] + nth
     position = starts[window] + tap * dilation
     order = np.argsort(position, kind="stable")
+    over = np.bincount(position, minlength=size)[:size]
     covering = np.zeros(size + 1, np.int64)
-    np.cumsum(np.bincount(position, minlength=size)[:size], out=covering[1:])
+    np.cumsum(over, out=covering[1:])
     held = np.stack([window[order], tap[order]], axis=1)
-    return Windows(size, kernel, dilation, starts, inside, padded, covering, held)
+    extremes = int(counts.min(initial=1)), int(over.max(initial=0))
+    return Windows(size, kernel, dilation, starts, inside, padded, covering, held, *extremes)

@@ -15,6 +15,7 @@ from minigrad.kernels.simd import (
     ARRAY,
     INTEGER,
     VectorType,
+    cgutils,
     first_lanes,
     intrinsic,
     models,
@@ -149,13 +150,19 @@ def _(builder: Any, kinds: Any, values: Any) -> ir.Value:
     pointer, i, count, _like = values
     where = builder.bitcast(builder.gep(pointer, [i]), kind.llvm.as_pointer())
     bits = kind.dtype.bitwidth
-    arguments = [
-        where,
-        ir.Constant(ir.IntType(32), bits // 8),
-        first_lanes(builder, vector, count),
-        ir.Constant(kind.llvm, None),
-    ]
-    return intrinsic(builder, f"llvm.masked.load.v{kind.lanes}i{bits}.p0", kind.llvm, arguments)
+    align = ir.Constant(ir.IntType(32), bits // 8)
+    name = f"llvm.masked.load.v{kind.lanes}i{bits}.p0"
+    result = cgutils.alloca_once(builder, kind.llvm)
+    with builder.if_else(_fills(builder, kind, count)) as (whole, part):
+        with whole:
+            loaded = builder.load(where)
+            loaded.align = bits // 8
+            builder.store(loaded, result)
+        with part:
+            zeros = ir.Constant(kind.llvm, None)
+            arguments = [where, align, first_lanes(builder, vector, count), zeros]
+            builder.store(intrinsic(builder, name, kind.llvm, arguments), result)
+    return builder.load(result)
 
 
 def store_numbers(x: np.ndarray, i: int, numbers: np.ndarray, count: int) -> None:
@@ -169,10 +176,16 @@ def _(builder: Any, kinds: Any, values: Any) -> None:
     kind, (pointer, i, numbers, count) = kinds[2], values
     where = builder.bitcast(builder.gep(pointer, [i]), kind.llvm.as_pointer())
     bits = kind.dtype.bitwidth
-    arguments = [
-        numbers,
-        where,
-        ir.Constant(ir.IntType(32), bits // 8),
-        first_lanes(builder, kind, count),
-    ]
-    intrinsic(builder, f"llvm.masked.store.v{kind.lanes}i{bits}.p0", ir.VoidType(), arguments)
+    align = ir.Constant(ir.IntType(32), bits // 8)
+    name = f"llvm.masked.store.v{kind.lanes}i{bits}.p0"
+    with builder.if_else(_fills(builder, kind, count)) as (whole, part):
+        with whole:
+            builder.store(numbers, where).align = bits // 8
+        with part:
+            arguments = [numbers, where, align, first_lanes(builder, kind, count)]
+            intrinsic(builder, name, ir.VoidType(), arguments)
+
+
+def _fills(builder: Any, kind: NumbersType, count: ir.Value) -> ir.Value:
+    """Whether all lanes are meant: a store of some, by a mask, takes several times as long."""
+    return builder.icmp_signed(">=", count, ir.Constant(count.type, kind.lanes))
