@@ -273,7 +273,7 @@ def main(count: int, few: bool) -> None:
     loaded = list(modules())
     with guards() as watch, few_tilings() if few else nullcontext():
         counts = draw_all(watch, count, few)
-        for _, call in [] if few else example_calls(np.dtype(np.float32), np.dtype(np.float64)):
+        for _, call in [] if few else example_calls(np.float32, np.float64):
             for watch.edge in EDGES:
                 call()
     known = {o.name for o in gc.get_objects() if isinstance(o, Kernel)}

@@ -18,6 +18,7 @@ from minigrad.errors import DtypeError, IndexingError, ShapeError
 from minigrad.kernels import pooling_averages as averages
 from minigrad.kernels import pooling_loops as loops
 from minigrad.kernels.buffers import empty
+from minigrad.kernels.parallel import TYPES
 from minigrad.kernels.pooling_windows import (
     LONGEST_KEPT,
     Windows,
@@ -27,7 +28,7 @@ from minigrad.kernels.pooling_windows import (
     sliding,
     taps_dtype,
 )
-from minigrad.kernels.streaming import LINE, streams
+from minigrad.kernels.streaming import LINE, streams, zeros
 from minigrad.kernels.window import Lengths, channels_first, channels_last
 
 __all__ = [
@@ -41,7 +42,6 @@ __all__ = [
 ]
 
 Along = tuple[Windows, ...]
-FLOATING = np.dtype(np.float32), np.dtype(np.float64)
 Three = tuple[int, int, int]
 
 # Averages of so many taps are summed one by one, of more by rows and columns: that rounds less.
@@ -87,10 +87,9 @@ def avg_pool_backward(
     source = channels_last(batch)
     if shares.alone:
         return _as_given(source, grad.ndim, windows)
-    out = empty((N, *volume.lengths, C), grad.dtype)
+    make = zeros if shares.apart and shares.gaps else empty
+    out = make((N, *volume.lengths, C), grad.dtype)
     if shares.apart:
-        if shares.gaps:
-            out.fill(0)
         averages.average_apart_backward(
             source.reshape(-1), out.reshape(-1), *volume.inside, (N, *volume.out, C), volume.size,
             volume.kernel_size, *shares.by_axis, shares.divide,
@@ -156,9 +155,9 @@ def max_pool_indices(taps: np.ndarray, windows: Along) -> np.ndarray:
     """Where the taps ([N,] C, *out) are: flat indices (d H + h) W + w into each plane, int64."""
     volume = _volume(windows)
     chosen = channels_last(_check_taps("max_pool_indices", taps, taps.shape, volume))
-    if taps.size and not (taps.min() >= 0 and taps.max() < flat_size(windows)):
+    if taps.size and not (taps.min() >= 0 and taps.max() < volume.flat_size):
         raise IndexingError(
-            f"max_pool_indices: taps must lie in 0 <= tap < {flat_size(windows)}, got "
+            f"max_pool_indices: taps must lie in 0 <= tap < {volume.flat_size}, got "
             f"{taps.min()} to {taps.max()}"
         )
     axes = _three(windows)
@@ -198,7 +197,7 @@ def examples(dtype: np.dtype) -> Iterator[Callable[[], object]]:
 
 def _check(op: str, array: np.ndarray, lengths: Lengths) -> tuple[np.ndarray, int, int]:
     """An array of a floating-point dtype, ([N,] C, *lengths), with a batch's axis; N and C."""
-    if array.dtype not in FLOATING:
+    if array.dtype not in TYPES:
         raise DtypeError(f"{op}: takes float32 or float64, got {array.dtype}")
     batch = array if array.ndim == len(lengths) + 2 else array[None]
     if batch.ndim != len(lengths) + 2 or batch.shape[2:] != lengths:

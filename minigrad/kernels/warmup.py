@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 import minigrad.kernels
 
 __all__ = ["example_calls", "modules"]
@@ -29,6 +31,6 @@ def example_calls(*dtypes: Any) -> list[tuple[str, Callable[[], object]]]:
         (module.__name__.rpartition(".")[2], call)
         for module in modules()
         if hasattr(module, "examples")
-        for dtype in dtypes
+        for dtype in map(np.dtype, dtypes)
         for call in module.examples(dtype)
     ]
